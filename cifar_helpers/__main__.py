@@ -1,0 +1,82 @@
+"""python -m cifar_helpers train | data | notebook | pdf | publish, see --help."""
+
+import argparse
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m cifar_helpers")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in {"train": "train the runs of an experiment that have no record yet",
+                       "data": "fetch and verify CIFAR-10",
+                       "notebook": "execute a notebook with papermill",
+                       "pdf": "build the report",
+                       "publish": "copy a profile's notebooks, figures and report to where they are committed"}.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name == "train":
+            command.add_argument("experiment")
+            command.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
+            command.add_argument("--workers", type=int, default=1, help="processes that train side by side")
+        if name == "notebook":
+            command.add_argument("name", help="02_architectures")
+        command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else quick)")
+    options = parser.parse_args(arguments)
+    try:
+        return {"train": _train, "data": _data, "notebook": _notebook, "pdf": _pdf, "publish": _publish}[
+            options.command](options)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _train(options) -> int:
+    from concurrent.futures import ProcessPoolExecutor
+    from contextlib import nullcontext
+    from multiprocessing import get_context
+
+    from cifar_helpers import experiments, runs
+
+    profile = experiments.profile(options.profile)
+    experiments.configs(options.experiment, profile)  # an unknown name is told before anything starts
+    pool = (ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) if options.workers > 1
+            else nullcontext())
+    with pool as executor:
+        for run in runs.get_all(options.experiment, profile, options.device, executor):
+            record = run.record
+            measured = record.get("test_accuracy", record.get("validation_accuracy"))
+            print(f"{profile} {run.folder.name}: {measured:.2f} % after {record['epochs']} epochs, "
+                  f"{record['seconds']:.0f} s, {record['images_per_second']:.0f} images/s")
+    return 0
+
+
+def _data(options) -> int:
+    from cifar_helpers import experiments
+
+    cifar = experiments.dataset(experiments.profile(options.profile))
+    print(f"{'SYNTHETIC' if cifar.synthetic else 'CIFAR-10'}: {len(cifar.train_images):,} training and "
+          f"{len(cifar.test_images):,} test images, verified")
+    return 0
+
+
+def _notebook(options) -> int:
+    from cifar_helpers import experiments, pipeline
+
+    return pipeline.execute(options.name, experiments.profile(options.profile))
+
+
+def _pdf(options) -> int:
+    from cifar_helpers import experiments, report
+
+    print(report.build_pdf(experiments.profile(options.profile)))
+    return 0
+
+
+def _publish(options) -> int:
+    from cifar_helpers import experiments, pipeline
+
+    pipeline.publish(experiments.profile(options.profile))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""What each experiment trains, per profile: lists of configs, and nothing else."""
+
+import os
+
+from cifar_helpers import data
+from cifar_helpers.training import Config
+
+PROFILES = ("smoke", "quick", "full")
+TABLE_1 = ("resnet18", "resnext50_32x4d", "dpn26", "dla", "densenet121")
+
+
+def profile(name: str | None = None) -> str:
+    """The profile to use: the argument, else CIFAR_PROFILE, else quick."""
+    name = name or os.environ.get("CIFAR_PROFILE") or "quick"
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
+    return name
+
+
+def dataset(profile: str) -> data.Cifar10:
+    """Made-up images for smoke, CIFAR-10 for all others."""
+    return data.synthetic() if profile == "smoke" else data.load()
+
+
+def table_1(profile: str) -> list[Config]:
+    """The five networks of Table 1, equal in all but the network."""
+    size = {
+        # narrow networks, so that a test of the whole pipeline takes seconds
+        "smoke": dict(data="synthetic", images=640, test_images=200, epochs=2, batch_size=64, width=0.25),
+        # small batches, since so few images make few steps
+        "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.05),
+        "full": dict(epochs=30, keep_weights=True),
+    }[profile]
+    return [Config(model=name, **size) for name in TABLE_1]
+
+
+EXPERIMENTS = {f.__name__: f for f in (table_1,)}
+
+
+def configs(experiment: str, profile: str) -> list[Config]:
+    """The configs of an experiment in a profile."""
+    if experiment not in EXPERIMENTS:
+        raise ValueError(f"unknown experiment {experiment!r}; choose from {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[experiment](profile)

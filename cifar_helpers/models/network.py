@@ -1,0 +1,71 @@
+"""What all networks share: the way from an image to ten scores, and the scaling of their filters."""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Parts(NamedTuple):
+    """What a family describes and `Network` joins."""
+
+    stem: nn.Module
+    stages: list[nn.Module]
+    features: int  # channels that leave the last stage (and the tail)
+    tail: nn.Module = nn.Identity()
+    hidden: tuple[int, ...] = ()  # fully connected layers that belong to the architecture (VGG)
+
+
+class Network(nn.Module):
+    """stem -> stages (stage1, stage2, ...) -> tail -> mean over positions -> head.
+
+    Images (B, 3, 32, 32), normalised, to scores (B, classes) before any softmax. Every network has this shape,
+    so a hook finds the stages of each in the same place: `network.stages.stage1`.
+    """
+
+    def __init__(self, parts: Parts, hidden: tuple[int, ...], dropout: float, classes: int):
+        super().__init__()
+        self.stem = parts.stem
+        self.stages = nn.Sequential()
+        for number, stage in enumerate(parts.stages, start=1):
+            self.stages.add_module(f"stage{number}", stage)
+        self.tail = parts.tail
+        self.head = head(parts.features, parts.hidden + hidden, dropout, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.tail(self.stages(self.stem(images)))
+        return self.head(F.adaptive_avg_pool2d(maps, 1).flatten(1))
+
+
+def head(features: int, hidden: tuple[int, ...], dropout: float, classes: int) -> nn.Module:
+    """One linear classifier, after a linear layer, an activation and dropout for each entry of `hidden`."""
+    layers = []
+    for size in hidden:
+        layers += [nn.Linear(features, size), nn.ReLU()]
+        if dropout > 0:
+            layers.append(nn.Dropout(dropout))
+        features = size
+    return nn.Sequential(*layers, nn.Linear(features, classes))
+
+
+def scaled(channels: int, width: float, multiple: int = 8) -> int:
+    """`channels` times `width`, rounded to a multiple that groups can divide, at least one multiple."""
+    return max(1, round(channels * width / multiple)) * multiple
+
+
+def conv_norm(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """A convolution that keeps the image's size at stride 1, and its batch norm (which makes a bias useless)."""
+    conv = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+
+def initialise(network: nn.Module) -> None:
+    """He's normal initialisation (arXiv 1502.01852) of every convolution, one rule for all networks.
+
+    Linear layers and batch norms keep PyTorch's defaults.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,73 @@
+"""ResNet (arXiv 1512.03385) and ResNeXt (arXiv 1611.05431), from torchvision's blocks.
+
+For 32x32 images the stem is one 3x3 convolution with no pooling after it, so the first stage sees all 32x32
+positions and the last one 4x4.
+"""
+
+from torch import Tensor, nn
+from torchvision.models import resnet
+
+from .network import Parts, conv_norm, scaled
+
+
+class BasicBlock(resnet.BasicBlock):
+    """torchvision's block of two 3x3 convolutions, with an activation of its own in each of its places."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        del self.relu  # torchvision calls one module in both places: PReLU would share its slope between them
+        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu1(self.bn1(self.conv1(x)))
+        return self.relu2(self.bn2(self.conv2(out)) + shortcut)
+
+
+class Bottleneck(resnet.Bottleneck):
+    """torchvision's 1x1, (grouped) 3x3, 1x1 block, with an activation of its own in each of its places."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        del self.relu
+        self.relu1, self.relu2, self.relu3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu1(self.bn1(self.conv1(x)))
+        out = self.relu2(self.bn2(self.conv2(out)))
+        return self.relu3(self.bn3(self.conv3(out)) + shortcut)
+
+
+def residual(block: type, inputs: int, planes: int, stride: int = 1, **options) -> nn.Module:
+    """One block whose shortcut is the identity where shapes allow it, else a 1x1 convolution and its norm."""
+    outputs = planes * block.expansion
+    shortcut = None if stride == 1 and inputs == outputs else conv_norm(inputs, outputs, 1, stride)
+    return block(inputs, planes, stride, shortcut, **options)
+
+
+def parts(block: type, depths: tuple[int, ...], width: float, multiple: int = 8, **options) -> Parts:
+    """Four stages of `depths` blocks; each stage but the first halves the image and doubles the filters."""
+    inputs = scaled(64, width, multiple)
+    stem = nn.Sequential(*conv_norm(3, inputs, 3), nn.ReLU())
+    stages = []
+    for number, depth in enumerate(depths):
+        planes = scaled(64 * 2**number, width, multiple)
+        blocks = [residual(block, inputs, planes, 1 if number == 0 else 2, **options)]
+        inputs = planes * block.expansion
+        blocks += [residual(block, inputs, planes, **options) for _ in range(depth - 1)]
+        stages.append(nn.Sequential(*blocks))
+    return Parts(stem, stages, inputs)
+
+
+def resnet18(width: float) -> Parts:
+    return parts(BasicBlock, (2, 2, 2, 2), width)
+
+
+def resnet34(width: float) -> Parts:
+    return parts(BasicBlock, (3, 4, 6, 3), width)
+
+
+def resnext50_32x4d(width: float) -> Parts:
+    # 64 planes are 32 groups of 4 filters: a multiple of 16 planes keeps the filters of a group whole.
+    return parts(Bottleneck, (3, 4, 6, 3), width, multiple=16, groups=32, base_width=4)

@@ -1,0 +1,83 @@
+"""Execute a notebook with papermill, and put a profile's results where they are committed."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError
+from papermill.exceptions import PapermillExecutionError
+
+from cifar_helpers import paths
+
+PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
+
+
+def execute(name: str, profile: str) -> int:
+    """Run notebooks/<name>.ipynb with the profile; 0, or 1 after naming the cell that failed.
+
+    The result is written when all cells have run. A half-run notebook stays as <name>.failed.ipynb.
+    """
+    source = paths.ROOT / "notebooks" / f"{name}.ipynb"
+    if not source.exists():
+        names = ", ".join(sorted(p.stem for p in source.parent.glob("*.ipynb")))
+        raise ValueError(f"no notebook {name!r}; choose from {names}")
+    output = paths.notebooks(profile) / f"{name}.ipynb"
+    failed = output.with_suffix(".failed.ipynb")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
+    os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile}
+    try:
+        papermill.execute_notebook(source, failed, parameters={"profile": profile}, cwd=source.parent,
+                                   kernel_name="python3", start_timeout=180)
+    except PapermillExecutionError as error:
+        print(f"\n{source.name}, cell {error.cell_index + 1} (In [{error.exec_count}]): {error.ename}: "
+              f"{error.evalue}\nThe half-run notebook: {failed}", file=sys.stderr)
+        return 1
+    except CellTimeoutError as error:
+        print(f"\n{source.name}: {error}\nThe half-run notebook: {failed}", file=sys.stderr)
+        return 1
+    clean(failed)
+    failed.replace(output)
+    return 0
+
+
+def clean(path: Path) -> None:
+    """Strip what changes with each run or names a machine; keep outputs, execution counts and parameters.
+
+    papermill's injected cell goes too, its values into the parameters cell's outputs being visible below it.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for metadata in [notebook.metadata, *(cell.metadata for cell in notebook.cells)]:
+        for key in PAPERMILL_METADATA:
+            metadata.pop(key, None)
+    notebook.metadata.pop("language_info", None)
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
+    nbformat.write(notebook, path)
+
+
+def publish(profile: str) -> None:
+    """Copy a profile's rendered notebooks, figures, tables, PDF and records into the committed folders.
+
+    For a project that has no full results yet; refused where the committed ones are of the full profile, and
+    for smoke, whose results are made up.
+    """
+    if profile == "full":
+        return  # the full profile writes there itself
+    if profile == "smoke":
+        raise ValueError("smoke results are synthetic and are never published")
+    marker = paths.generated("full") / "profile.txt"
+    if marker.exists() and marker.read_text().strip() == "full":
+        raise ValueError(f"the committed results are of the full profile; {profile} may not overwrite them")
+    for folder in (paths.runs, paths.notebooks, paths.figures, paths.generated):
+        shutil.copytree(folder(profile), folder("full"), dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("*.failed.ipynb", ".*"))
+    shutil.copy2(paths.report(profile) / "report.pdf", paths.report("full") / "report.pdf")
+    marker.write_text(profile + "\n")

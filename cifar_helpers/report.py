@@ -1,0 +1,162 @@
+"""Save a figure, a table, a number where the report finds it; build the PDF.
+
+Needs LaTeX only in build_pdf(). Each generated .tex file begins with the profile it comes from, so the PDF can say so.
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+from numbers import Integral, Real
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cifar_helpers import paths
+
+LATEX_PACKAGES = "latexmk texlive-latex-recommended texlive-latex-extra lmodern"  # Debian's and Ubuntu's names
+ESCAPES = str.maketrans({"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+                         **{character: "\\" + character for character in "&%$#_{}"}})
+
+
+def save_figure(figure: Figure, name: str, profile: str) -> None:
+    """Write figures/<name>.pdf (for the report) and .png (150 dpi, for a reader), marked where not of `full`."""
+    _check_name(name)
+    if not any(text.get_gid() == "profile" for text in figure.texts):  # saved twice, marked once
+        if profile == "smoke":
+            figure.text(0.5, 0.5, "SYNTHETIC", gid="profile", fontsize=42, color="crimson", alpha=0.3, rotation=20,
+                        ha="center", va="center", zorder=100)
+        elif profile != "full":
+            figure.text(1, 1, f"{profile} profile", gid="profile", fontsize=7, color="grey", ha="right", va="top")
+    folder = paths.figures(profile)
+    folder.mkdir(parents=True, exist_ok=True)
+    # without the date, the same figure is the same file
+    figure.savefig(folder / f"{name}.pdf", bbox_inches="tight", metadata={"CreationDate": None})
+    figure.savefig(folder / f"{name}.png", bbox_inches="tight", dpi=150)
+
+
+def save_table(frame: pd.DataFrame, name: str, profile: str, **options) -> None:
+    """Write generated/<name>.tex, a booktabs tabular of the frame; `options` are those of Styler.format.
+
+    Text is escaped, floats have two decimals, a missing value is a dash, an index of mere row numbers is left out.
+    """
+    _check_name(name)
+    _write(paths.generated(profile) / f"{name}.tex", _tabular(frame, **options), profile)
+
+
+def save_numbers(numbers: dict[str, str | int | float], source: str, profile: str) -> None:
+    """Write generated/numbers_<source>.tex, a LaTeX macro per number: {"bestEpochs": 30} makes \\bestEpochs.
+
+    Integers get thousands separators, other numbers two decimals, text is escaped.
+    """
+    _check_name(source)
+    _write(paths.generated(profile) / f"numbers_{source}.tex", _macros(numbers), profile)
+
+
+def build_pdf(profile: str) -> Path:
+    """Compile report/report.tex with the profile's figures, tables and numbers; the path of its report.pdf.
+
+    What has not been run yet is a box in the PDF that says so. FileNotFoundError names the packages to install
+    where LaTeX is missing, ChildProcessError holds LaTeX's first error.
+    """
+    if shutil.which("latexmk") is None:
+        raise FileNotFoundError(f"latexmk is missing; install the packages {LATEX_PACKAGES}")
+    work = paths.ROOT / "build" / profile / "latex"
+    work.mkdir(parents=True, exist_ok=True)
+    _write(work / "inputs.tex", _inputs(profile), profile)
+    _write(work / "original_table_2.tex", _tabular(_original_settings(_original())), profile)
+    relative = work.relative_to(paths.ROOT).as_posix()  # relative to ROOT: no spaces or # of someone's folder
+    command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"-outdir={relative}",
+               "-usepretex=" + rf"\def\inputsFolder{{{relative}}}", "report/report.tex"]
+    environment = os.environ | {"BIBINPUTS": f"{paths.ROOT / 'report'}{os.pathsep}", "max_print_line": "1000"}
+    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        lines = done.stdout.splitlines()
+        errors = [line for line in lines if re.match(r"(!|\S+\.(tex|sty):\d+:)", line)]
+        missing = next((m[1] for line in lines if (m := re.search(r"File `(\S+\.sty)' not found", line))), None)
+        hint = f"; {missing} is in the packages {LATEX_PACKAGES}" if missing else ""
+        raise ChildProcessError(f"LaTeX: {(errors or lines[-1:] or [done.stderr.strip()])[0]}{hint}; "
+                                f"the log: {work / 'report.log'}")
+    pdf = paths.report(profile) / "report.pdf"
+    pdf.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(work / "report.pdf", pdf)
+    os.utime(pdf)  # latexmk leaves an unchanged PDF's time, and make compares times
+    return pdf
+
+
+def _inputs(profile: str) -> str:
+    """What report.tex reads first: the profile, where its figures and tables lie, and every number."""
+    generated = paths.generated(profile)
+    shown = next((other for other in ("smoke", "quick") if other in _profiles(generated)), profile)
+    folders = {name: path.relative_to(paths.ROOT).as_posix()
+               for name, path in (("figures", paths.figures(profile)), ("generated", generated))}
+    lines = [rf"\newcommand{{\reportProfile}}{{{shown}}}", rf"\newcommand{{\generatedFolder}}{{{folders['generated']}}}",
+             rf"\newcommand{{\figuresFolder}}{{{folders['figures']}}}", _macros(_original_numbers(_original()))]
+    lines += [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("numbers_*.tex"))]
+    return "\n".join(lines)
+
+
+def _profiles(generated: Path) -> set[str]:
+    """The profiles of the generated files: in the committed folder, small runs may stand in for full ones."""
+    first_lines = [path.read_text().split("\n", 1)[0] for path in generated.glob("*.tex")]
+    return {line.removeprefix("% profile: ") for line in first_lines}
+
+
+def _original() -> dict:
+    return json.loads((paths.ROOT / "report" / "original_results.json").read_text())
+
+
+def _original_numbers(original: dict) -> dict[str, str | int | float]:
+    """The original report's numbers that our sentences quote."""
+    best, norm = original["table_2"], original["batch_norm"]
+    return {"originalEpochs": original["table_1_epochs"],
+            "originalBestModel": best["model"], "originalBestEpochs": best["epochs"],
+            "originalBestActivation": best["activation"], "originalBestOptimizer": best["optimizer"],
+            "originalBestTestError": 100 - best["test_accuracy"],
+            "originalNormModel": norm["model"], "originalNormSteps": norm["steps"],
+            "originalNormRates": ", ".join(f"{rate:g}" for rate in sorted(norm["learning_rates"]))}
+
+
+def _original_settings(original: dict) -> pd.DataFrame:
+    """The original's Table 2, beside a column for ours."""
+    names = {"model": "Network", "parameters": "Parameters", "augmentation": "Augmentation", "epochs": "Epochs",
+             "activation": "Activation", "loss": "Loss", "optimizer": "Optimizer",
+             "train_accuracy": "Train accuracy (%)", "test_accuracy": "Test accuracy (%)"}
+    return pd.DataFrame([(title, _text(original["table_2"][key])) for key, title in names.items()],
+                        columns=["Setting", "Original"])
+
+
+def _tabular(frame: pd.DataFrame, **options) -> str:
+    style = frame.style.format(**{"escape": "latex", "precision": 2, "na_rep": "--", **options})
+    style = style.format_index(escape="latex", axis=0).format_index(escape="latex", axis=1)
+    if isinstance(frame.index, pd.RangeIndex):
+        style = style.hide(axis="index")
+    return style.to_latex(hrules=True)
+
+
+def _macros(numbers: dict[str, str | int | float]) -> str:
+    for name in numbers:
+        if not re.fullmatch("[A-Za-z]+", name):
+            raise ValueError(f"{name!r} cannot be a LaTeX macro: letters only, so write Eighteen for 18")
+    return "\n".join(rf"\newcommand{{\{name}}}{{{_text(value).translate(ESCAPES)}}}" for name, value in numbers.items())
+
+
+def _text(value: str | int | float) -> str:
+    if isinstance(value, Integral):
+        return f"{value:,}"
+    if isinstance(value, Real):
+        return f"{value:.2f}" if math.isfinite(value) else "n/a"
+    return str(value)
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch("[A-Za-z0-9_]+", name):
+        raise ValueError(f"{name!r} cannot name a file of the report: letters, digits and _ only")
+
+
+def _write(path: Path, text: str, profile: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"% profile: {profile}\n{text.rstrip()}\n")

@@ -1,0 +1,173 @@
+"""Records of finished runs: find, load, write; train what is missing."""
+
+import concurrent.futures
+import functools
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save_file
+
+from cifar_helpers import experiments, models, paths, training
+from cifar_helpers.training import Config, Result
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One record on disk: runs/<experiment>/<name>-<hash>/."""
+
+    folder: Path
+    record: dict  # run.json: config, metrics of the last epoch, what it took and where it ran
+    history: pd.DataFrame  # a row per epoch, see training.Result
+
+    @property
+    def config(self) -> Config:
+        return Config(**self.record["config"])
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The loss of every step, where the config kept it."""
+        return np.load(self._file("steps.npz", "keep_steps"))["loss"]
+
+    def model(self) -> torch.nn.Module:
+        """The trained network in evaluation mode, float32 from half-precision weights."""
+        config, file = self.config, self._file("weights.safetensors", "keep_weights")
+        model = models.build(config.model, activation=config.activation, hidden=config.hidden,
+                             dropout=config.dropout, width=config.width)
+        model.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor
+                               for name, tensor in load_file(file).items()})
+        return model.eval()
+
+    def _file(self, name: str, field: str) -> Path:
+        if not (self.folder / name).exists():
+            raise FileNotFoundError(f"{self.folder.name} has no {name}: train it with Config({field}=True)")
+        return self.folder / name
+
+
+def load(folder: Path) -> Run:
+    """The record in a folder."""
+    return Run(folder, json.loads((folder / "run.json").read_text()),
+               pd.read_csv(folder / "history.csv", float_precision="round_trip"))
+
+
+def find(config: Config, profile: str | None = None) -> Run | None:
+    """The record of a config under any experiment of the profile, or None."""
+    folders = sorted(paths.runs(experiments.profile(profile)).glob(f"*/{config.name}-{config.hash}"))
+    return load(folders[0]) if folders else None
+
+
+def get(config: Config, experiment: str = "single", profile: str | None = None, device: str | None = None) -> Run:
+    """The record of a config if there is one, else trains and writes it.
+
+    A second process that asks for the same record waits for the first, and takes over if that one is killed.
+    """
+    profile = experiments.profile(profile)
+    key = f"{config.name}-{config.hash}"
+    paths.CHECKPOINTS.mkdir(parents=True, exist_ok=True)
+    if (run := find(config, profile)) is not None:
+        return run
+    with _lock(paths.CHECKPOINTS / f"{profile}-{key}.lock"):
+        if (run := find(config, profile)) is not None:
+            return run
+        checkpoint = paths.CHECKPOINTS / f"{profile}-{key}.pt"
+        device = device or training.default_device()
+        result = training.train(config, _dataset(config.data), device=device, checkpoint=checkpoint)
+        run = write(config, result, experiment, profile, device)
+        checkpoint.unlink(missing_ok=True)
+        return run
+
+
+def get_all(experiment: str, profile: str | None = None, device: str | None = None,
+            executor: concurrent.futures.Executor | None = None) -> list[Run]:
+    """The records of an experiment in its order; what is missing is trained, side by side on an `executor`.
+
+    A failed run does not stop the others; the first failure is raised when all have ended.
+    """
+    profile = experiments.profile(profile)
+    configs = experiments.configs(experiment, profile)
+    if executor is None:
+        return [get(config, experiment, profile, device) for config in configs]
+    futures = [executor.submit(get, config, experiment, profile, device) for config in configs]
+    failures = [error for future in futures if (error := future.exception()) is not None]
+    if failures:
+        raise failures[0]
+    return [future.result() for future in futures]
+
+
+def write(config: Config, result: Result, experiment: str, profile: str, device: str) -> Run:
+    """Write a record under a temporary name and rename it, so that it is there whole or not at all."""
+    folder = paths.runs(profile) / experiment / f"{config.name}-{config.hash}"
+    last = result.history.iloc[-1].to_dict()
+    record = {
+        "name": config.name, "hash": config.hash, "experiment": experiment, "profile": profile,
+        "synthetic": config.data == "synthetic", "config": config.to_dict(), "seed": config.seed,
+        "parameters": sum(p.numel() for p in result.model.parameters()),
+        **{metric: value for metric, value in last.items() if metric.endswith(("_loss", "_accuracy"))},
+        "epochs": len(result.history), "diverged": result.diverged,
+        "seconds": result.history["seconds"].sum(), "images_per_second": result.images_per_second,
+        "peak_memory_mb": result.peak_memory_mb, "device": device_name(device), "torch": torch.__version__,
+        "revision": revision(),
+    }
+    temporary = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        result.history.to_csv(temporary / "history.csv", index=False)
+        if config.keep_steps:
+            np.savez_compressed(temporary / "steps.npz", loss=result.steps)
+        if config.keep_weights:
+            save_file({name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
+                       for name, tensor in result.model.state_dict().items()}, temporary / "weights.safetensors")
+        (temporary / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+        temporary.rename(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise OSError(f"the record {folder} could not be written ({error}); its checkpoint is kept: free some disk "
+                      "space and give the same command again") from error
+    return load(folder)
+
+
+def device_name(device: str) -> str:
+    """`NVIDIA H100 …` or `AMD EPYC, 2 threads`."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        found = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        name = found[0] if found else name
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+def revision() -> str | None:
+    """The git revision of the code, `+` behind it where files differ from it; None outside a checkout."""
+    git = ["git", "-C", str(paths.ROOT)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "--", "cifar_helpers"], capture_output=True,
+                                 text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+@functools.lru_cache(maxsize=1)
+def _dataset(name: str):
+    return experiments.dataset("smoke" if name == "synthetic" else "full")
+
+
+def _lock(path: Path) -> FileLock:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{path.stem} is being trained by another process; waiting for it", file=sys.stderr)
+        lock.acquire()
+    return lock

@@ -1,0 +1,308 @@
+"""Config, train() and evaluate(): one loop for every network, loss, optimizer and schedule."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from cifar_helpers import data, losses, models, schedules
+from cifar_helpers.batches import Batches
+from cifar_helpers.progress import bar
+
+OPTIMIZERS = ("sgd", "adam", "rmsprop", "adadelta")
+PRECISIONS = ("float32", "bfloat16")
+DATASETS = ("cifar10", "synthetic")
+EVALUATIONS = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that changes a result. Rates are those of torch's optimizers; sizes are in pixels or images.
+
+    Fields may be added: a field at its default is left out of the hash, so old records are still found.
+    """
+
+    model: str
+    activation: str = "relu"
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.0
+    width: float = 1.0
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0  # share of the target that is spread over all classes
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9  # of sgd (Nesterov) and rmsprop
+    weight_decay: float = 5e-4  # L2, through the optimizer
+    l1: float = 0.0  # factor of the sum of |w| over weight matrices and filters
+    schedule: str | Callable[[float], float] = "one_cycle"
+    warmup: float = 0.0  # share of the run
+    epochs: int = 30
+    batch_size: int = 128
+    data: str = "cifar10"
+    images: int | None = None  # a fixed, class-balanced subset of the training images; None for all
+    test_images: int | None = None  # the same for the images that are evaluated on
+    evaluate: str = "test"  # "validation" holds 5,000 training images out and never reads the test set
+    crop: int = 4  # padding of the random crop
+    flip: bool = True
+    cutout: int = 0  # side of the square, 0 for none
+    precision: str = "bfloat16"  # of convolutions and matrix products, by autocast; weights stay float32
+    compile: bool = False
+    ema: float = 0.0  # decay per step of the averaged weights that are evaluated; 0 for none
+    clip: float = 0.0  # largest norm of the gradient; 0 for none
+    seed: int = 0
+    keep_weights: bool = False
+    keep_steps: bool = False  # the loss of every step
+
+    def __post_init__(self):
+        choices = {"model": models.NAMES, "activation": models.ACTIVATIONS, "loss": tuple(losses.LOSSES),
+                   "optimizer": OPTIMIZERS, "precision": PRECISIONS, "data": DATASETS, "evaluate": EVALUATIONS}
+        for field, names in choices.items():
+            if getattr(self, field) not in names:
+                raise ValueError(f"unknown {field} {getattr(self, field)!r}; choose from {', '.join(names)}")
+        if not (isinstance(self.schedule, str) and "@" in self.schedule):  # a record's: cannot be run, can be read
+            schedules.resolve(self.schedule)
+        for field in ("epochs", "batch_size"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
+        for field in ("images", "test_images"):
+            if getattr(self, field) is not None and getattr(self, field) < 10:
+                raise ValueError(f"{field} must be at least 10 (one of each class), not {getattr(self, field)}")
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+
+    def to_dict(self) -> dict:
+        """All fields as JSON knows them; a schedule of one's own by its label."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return fields | {"hidden": list(self.hidden), "schedule": schedules.label(self.schedule)}
+
+    @property
+    def hash(self) -> str:
+        """Eight hexadecimal digits over the fields that are not at their default."""
+        defaults = {f.name: f.default for f in dataclasses.fields(self)} | {"hidden": []}
+        changed = {name: value for name, value in self.to_dict().items() if value != defaults[name]}
+        return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """The network, what sets the run apart for a reader, the seed: `resnet18-leaky_relu-seed1`."""
+        told = {"activation": self.activation, "loss": self.loss, "optimizer": self.optimizer}
+        return "-".join([self.model, *(v for f, v in told.items() if v != getattr(Config, f)), f"seed{self.seed}"])
+
+
+@dataclass(frozen=True)
+class Result:
+    """What train() gives back."""
+
+    # epoch, train_loss, train_accuracy (percent, of augmented images while the weights changed), test_loss,
+    # test_accuracy (validation_* where the config says so), learning_rate (at the epoch's start), seconds (training)
+    history: pd.DataFrame
+    model: nn.Module  # the weights that were evaluated (the average, where ema is set)
+    steps: np.ndarray  # (steps,) loss of every step, float32
+    diverged: bool  # the loss left the numbers; the history ends there
+    images_per_second: float  # in training, evaluation left out
+    peak_memory_mb: float  # of the process on a CPU, of the allocator on a GPU
+
+
+def default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def optimizer_for(config: Config, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer at the config's rate."""
+    common = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    match config.optimizer:
+        case "sgd":
+            return torch.optim.SGD(parameters, momentum=config.momentum, nesterov=config.momentum > 0, **common)
+        case "adam":
+            return torch.optim.Adam(parameters, **common)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, momentum=config.momentum, **common)
+        case "adadelta":
+            return torch.optim.Adadelta(parameters, **common)
+
+
+def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batches, Batches]:
+    """Training batches with the config's augmentation, and evaluation batches without any."""
+    if cifar.synthetic != (config.data == "synthetic"):
+        raise ValueError(f"the config asks for {config.data} images; these are "
+                         f"{'synthetic' if cifar.synthetic else 'cifar10'}")
+    images, labels = cifar.train_images, cifar.train_labels
+    held_images, held_labels = cifar.test_images, cifar.test_labels
+    if config.evaluate == "validation":
+        train, held = data.split(labels, validation=min(5000, len(labels) // 10))
+        held_images, held_labels, images, labels = images[held], labels[held], images[train], labels[train]
+    if config.images is not None:
+        chosen = data.subset(labels, config.images)
+        images, labels = images[chosen], labels[chosen]
+    if config.test_images is not None:
+        chosen = data.subset(held_labels, config.test_images)
+        held_images, held_labels = held_images[chosen], held_labels[chosen]
+    if len(images) < config.batch_size:
+        raise ValueError(f"batch_size {config.batch_size} is larger than the {len(images)} training images")
+    # The last, smaller batch is left out: another epoch's shuffle brings its images, and batch norm needs many.
+    training = Batches(images, labels, config.batch_size, device=device, seed=config.seed, crop=config.crop,
+                       flip=config.flip, cutout=config.cutout, drop_last=True)
+    held = Batches(held_images, held_labels, 500, device=device, shuffle=False, crop=0, flip=False)
+    return training, held
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, batches: Batches, loss: str = "cross_entropy", precision: str = "float32"):
+    """(mean loss, accuracy in percent) of the model in evaluation mode over batches of one epoch."""
+    model.eval()
+    total, correct, count = 0.0, 0, 0
+    for images, labels in batches.epoch(0):
+        with autocast(images.device.type, precision):
+            logits = model(images)
+        total += losses.LOSSES[loss](logits.float(), labels, 0.0).double() * len(labels)
+        correct += (logits.argmax(1) == labels).sum()
+        count += len(labels)
+    return float(total) / count, 100 * float(correct) / count
+
+
+def autocast(device_type: str, precision: str):
+    return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, checkpoint: Path | None = None,
+          after_epoch: Callable[[int], None] | None = None) -> Result:
+    """Train by `config` and evaluate after each epoch.
+
+    With a `checkpoint` path, the state is kept there after each epoch, and a run that finds it goes on from it
+    to the same history as if it had not been interrupted (the seconds excepted). `after_epoch(epoch)` is called
+    when the epoch's checkpoint is on disk.
+    """
+    device = device or default_device()
+    torch.manual_seed(config.seed)
+    model = models.build(config.model, activation=config.activation, hidden=config.hidden, dropout=config.dropout,
+                         width=config.width).to(device, memory_format=torch.channels_last)
+    training, held = batches_for(config, cifar, device)
+    optimizer = optimizer_for(config, model.parameters())
+    total = config.epochs * len(training)
+    factor = schedules.resolve(config.schedule, config.warmup)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(min(step / total, 1.0)))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True) if config.ema else None
+    state = _State(model, average, optimizer, scheduler)
+    rows, steps = state.restore(checkpoint, config)
+    forward = torch.compile(model) if config.compile else model
+    evaluated = average.module if average else model
+    penalised = [p for p in model.parameters() if p.dim() > 1]
+    criterion = losses.LOSSES[config.loss]
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+
+    diverged = bool(rows) and not math.isfinite(rows[-1]["train_loss"])
+    with bar(total, config.name, initial=len(steps), unit="step") as progress:
+        for epoch in range(len(rows), 0 if diverged else config.epochs):
+            started, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
+            epoch_losses, correct = [], torch.zeros((), device=device, dtype=torch.int64)
+            model.train()
+            for images, labels in training.epoch(epoch):
+                with autocast(images.device.type, config.precision):
+                    logits = forward(images)
+                loss = criterion(logits.float(), labels, config.label_smoothing)
+                epoch_losses.append(loss.detach())
+                if config.l1:
+                    loss = loss + config.l1 * sum(p.abs().sum() for p in penalised)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                if config.clip:
+                    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+                optimizer.step()
+                scheduler.step()
+                if average:
+                    average.update_parameters(model)
+                correct += (logits.argmax(1) == labels).sum()
+                progress.update()
+            epoch_losses = torch.stack(epoch_losses).float().cpu()
+            seconds = time.perf_counter() - started
+            held_loss, held_accuracy = evaluate(evaluated, held, config.loss, config.precision)
+            rows.append({"epoch": epoch + 1, "train_loss": epoch_losses.double().mean().item(),
+                         "train_accuracy": 100 * correct.item() / (len(training) * config.batch_size),
+                         f"{config.evaluate}_loss": held_loss, f"{config.evaluate}_accuracy": held_accuracy,
+                         "learning_rate": rate, "seconds": seconds})
+            steps += epoch_losses.tolist()
+            progress.set_postfix(loss=f"{rows[-1]['train_loss']:.3f}", accuracy=f"{held_accuracy:.2f}%")
+            state.save(checkpoint, config, rows, steps)
+            if after_epoch:
+                after_epoch(epoch + 1)
+            if not math.isfinite(rows[-1]["train_loss"]):
+                diverged = True
+                break
+    history = pd.DataFrame(rows)
+    trained_images = len(history) * len(training) * config.batch_size
+    return Result(history, evaluated, np.array(steps, dtype=np.float32), diverged,
+                  trained_images / history["seconds"].sum(), _peak_memory_mb(device))
+
+
+def _peak_memory_mb(device: str) -> float:
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+@dataclass(frozen=True)
+class _State:
+    """All that an epoch changes, to disk and back. Batches need no state: epoch k's draws come from (seed, k)."""
+
+    model: nn.Module
+    average: nn.Module | None
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LambdaLR
+
+    def save(self, path: Path | None, config: Config, rows: list[dict], steps: list[float]) -> None:
+        if path is None:
+            return
+        content = {"config": json.dumps(config.to_dict()), "rows": rows, "steps": steps,
+                   "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+                   "scheduler": {"last_epoch": self.scheduler.last_epoch, "_step_count": self.scheduler._step_count,
+                                 "_last_lr": [float(rate) for rate in self.scheduler.get_last_lr()]},
+                   "average": self.average.state_dict() if self.average else None,
+                   "rng": torch.get_rng_state(),
+                   "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            torch.save(content, temporary)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            temporary.unlink(missing_ok=True)
+            raise OSError(f"the checkpoint {path} could not be written ({error}); free some disk space and start "
+                          "again: training goes on from the last checkpoint") from error
+        temporary.replace(path)
+
+    def restore(self, path: Path | None, config: Config) -> tuple[list[dict], list[float]]:
+        """Rows and step losses so far; ([], []) where there is no checkpoint to go on from."""
+        if path is None or not path.exists():
+            return [], []
+        try:
+            content = torch.load(path, weights_only=True, map_location="cpu")
+            if content["config"] != json.dumps(config.to_dict()):
+                raise ValueError("it belongs to another config")
+        except Exception as error:
+            aside = path.with_suffix(".rejected")
+            path.replace(aside)
+            print(f"{path.name} cannot be used ({error}); set aside as {aside.name}, training from the start",
+                  file=sys.stderr)
+            return [], []
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scheduler.load_state_dict(content["scheduler"])
+        if self.average:
+            self.average.load_state_dict(content["average"])
+        torch.set_rng_state(content["rng"])
+        if content["cuda_rng"]:
+            torch.cuda.set_rng_state_all(content["cuda_rng"])
+        return content["rows"], content["steps"]

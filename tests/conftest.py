@@ -1,0 +1,18 @@
+"""Shared by all tests: a tiny made-up data set, and results that land in a temporary folder."""
+
+import pytest
+
+from cifar_helpers import data, paths
+
+
+@pytest.fixture(scope="session")
+def cifar():
+    return data.synthetic(train=400, test=100)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Records and checkpoints of the test go here instead of into the repository."""
+    monkeypatch.setattr(paths, "base", lambda profile: tmp_path / profile)
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
+    return tmp_path

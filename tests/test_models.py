@@ -1,0 +1,187 @@
+"""Sizes, shapes, and that an option reaches every place of every network."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cifar_helpers import models
+
+PARAMETERS = {
+    "resnet18": 11_173_962,
+    "resnet34": 21_282_122,
+    "resnext50_32x4d": 22_992_714,
+    "dpn26": 11_574_842,
+    "dla": 16_291_386,
+    "densenet121": 6_956_298,
+    "vgg_a": 9_750_922,
+    "vgg_a_bn": 9_756_426,
+}
+# The operator that each activation ends in: what the trace below counts.
+OPERATORS = {
+    "relu": "relu",
+    "relu6": "hardtanh",
+    "leaky_relu": "leaky_relu",
+    "elu": "elu",
+    "selu": "elu",
+    "prelu": "_prelu_kernel",
+    "softplus": "softplus",
+    "sigmoid": "sigmoid",
+    "softmax": "_softmax",
+    "tanh": "tanh",
+    "hardtanh": "hardtanh",
+}
+every_network = pytest.mark.parametrize("name", models.NAMES)
+
+
+def small(name, **options):
+    torch.manual_seed(0)
+    return models.build(name, width=0.25, **options)
+
+
+def images(count=2):
+    return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def parameters(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+class Operators(TorchDispatchMode):
+    """Counts every operator that runs below autograd, whether a module or a function called it."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.calls[function.overloadpacket.__name__.rstrip("_")] += 1  # relu and relu_ are one
+        return function(*args, **(kwargs or {}))
+
+
+def trace(network):
+    with torch.no_grad(), Operators() as operators:
+        network.eval()(images(1))
+    return operators.calls
+
+
+def test_names_cover_the_networks_of_the_report():
+    assert set(models.NAMES) == set(PARAMETERS) == set(models.TITLES)
+    assert set(models.ACTIVATIONS) == set(OPERATORS)
+
+
+@every_network
+def test_parameters_are_exactly_those_of_the_original(name):
+    with torch.device("meta"):
+        assert parameters(models.build(name)) == PARAMETERS[name]
+
+
+@every_network
+def test_stages_halve_the_image(name):
+    sizes = {}
+    network = small(name)
+    for stage, module in models.stages(network).items():
+        module.register_forward_hook(lambda _, __, output, stage=stage: sizes.update({stage: output.shape[-1]}))
+    assert network(images()).shape == (2, 10)
+    vgg = name.startswith("vgg")
+    assert list(sizes.values()) == ([16, 8, 4, 2, 1] if vgg else [32, 16, 8, 4])
+    assert list(sizes) == [f"stage{number}" for number in range(1, len(sizes) + 1)]
+
+
+@every_network
+def test_activation_reaches_every_place(name):
+    places = trace(small(name, hidden=(16,)))["relu"]
+    assert places > 8
+    for activation, operator in OPERATORS.items():
+        calls = trace(small(name, hidden=(16,), activation=activation))
+        assert calls[operator] == places, activation
+        assert activation == "relu" or calls["relu"] == 0, activation
+
+
+@every_network
+def test_activations_are_one_per_place_and_not_in_place(name):
+    network = small(name, activation="prelu", hidden=(16,))
+    slopes = [module for module in network.modules() if isinstance(module, nn.PReLU)]
+    assert len(slopes) == trace(network)["_prelu_kernel"]
+    assert not [module for module in small(name).modules() if getattr(module, "inplace", False)]
+
+
+@every_network
+def test_hidden_layers_and_dropout(name):
+    plain, deep = small(name), small(name, hidden=(256, 128), dropout=0.5)
+    features = plain.head[-1].in_features
+    linear = [module for module in deep.head if isinstance(module, nn.Linear)]
+    assert [layer.out_features for layer in linear[-3:]] == [256, 128, 10]
+    assert parameters(deep) - parameters(plain) == (features + 1) * 256 + 257 * 128 + 129 * 10 - (features + 1) * 10
+    assert sum(isinstance(module, nn.Dropout) for module in deep.head) == len(linear) - 1
+    assert not torch.equal(deep(images()), deep(images()))
+    deep.eval()
+    assert torch.equal(deep(images()), deep(images()))
+
+
+@every_network
+def test_gradients_reach_every_parameter(name):
+    network = small(name, activation="prelu", hidden=(16,))
+    nn.functional.cross_entropy(network(images(8)), torch.arange(8)).backward()
+    assert not [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+@every_network
+def test_memory_format_changes_nothing(name):
+    network = small(name).double()
+    batch = images(4).double()
+    expected = network(batch)
+    network.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(network(batch.contiguous(memory_format=torch.channels_last)), expected)
+
+
+@every_network
+def test_gradients_keep_the_memory_format(name):
+    """Batch norm's backward is several times slower on CPU where a gradient comes in NCHW order (a slice's does)."""
+    network = small(name).to(memory_format=torch.channels_last)
+    wrong = []
+
+    def check(module, _, output):
+        def look(gradient):
+            shape = gradient.shape[2:]
+            if shape.numel() > 1 and not gradient.is_contiguous(memory_format=torch.channels_last):
+                wrong.append(module)
+
+        output.register_hook(look)
+
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_hook(check)
+    network(images().contiguous(memory_format=torch.channels_last)).sum().backward()
+    assert not wrong
+
+
+@pytest.mark.parametrize("width", (0.1, 0.25, 0.5, 1.5))
+@every_network
+def test_width_scales_the_filters(name, width):
+    with torch.device("meta"):
+        network = models.build(name, width=width)
+        full = PARAMETERS[name]
+        assert network(torch.empty(1, 3, 32, 32)).shape == (1, 10)
+        assert (parameters(network) < full) == (width < 1)
+        if width == 0.25:
+            assert parameters(network) < full / 10
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    (
+        ({"name": "resnet"}, models.NAMES),
+        ({"activation": "swish"}, models.ACTIVATIONS),
+        ({"dropout": 0.5}, ("dropout", "hidden=(256, 128)")),
+        ({"dropout": 1.0, "hidden": (8,)}, ("dropout", "1.0")),
+        ({"hidden": (256, 0)}, ("hidden", "(256, 0)")),
+        ({"width": 0}, ("width", "0")),
+    ),
+)
+def test_errors_name_the_choices(options, words):
+    with pytest.raises(ValueError) as error:
+        models.build(**{"name": "resnet18"} | options)
+    assert all(word in str(error.value) for word in words)

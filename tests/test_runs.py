@@ -1,0 +1,145 @@
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+from cifar_helpers import data, experiments, paths, runs, training
+from cifar_helpers.training import Config
+
+TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50)
+
+
+def test_second_get_reads_the_record(results, monkeypatch):
+    first = runs.get(TINY, profile="smoke")
+    monkeypatch.setattr(training, "train", lambda *a, **k: pytest.fail("trained although there is a record"))
+    second = runs.get(TINY, profile="smoke")
+    assert second.folder == first.folder == results / "smoke" / "runs" / "single" / f"resnet18-seed0-{TINY.hash}"
+    assert second.history.equals(first.history)
+    assert second.config == TINY
+    assert second.record["synthetic"] is True
+    assert {"config", "seed", "profile", "parameters", "test_accuracy", "test_loss", "train_accuracy", "train_loss",
+            "seconds", "images_per_second", "peak_memory_mb", "device", "torch", "revision"} <= set(second.record)
+
+
+def test_reported_accuracy_is_the_last_epochs(results):
+    run = runs.get(dataclasses.replace(TINY, epochs=3), profile="smoke")
+    assert run.record["test_accuracy"] == run.history.test_accuracy.iloc[-1]
+
+
+def test_weights_and_steps_are_kept_where_asked(results):
+    config = dataclasses.replace(TINY, keep_weights=True, keep_steps=True, epochs=2)
+    run = runs.get(config, profile="smoke")
+    assert run.steps.shape == (4,) and np.isfinite(run.steps).all()
+    _, held = training.batches_for(config, data.synthetic(), "cpu")
+    loss, accuracy = training.evaluate(run.model(), held)
+    assert accuracy == pytest.approx(run.record["test_accuracy"], abs=3)  # half precision, and bf16 in the run
+    plain = runs.get(TINY, profile="smoke")
+    with pytest.raises(FileNotFoundError, match="keep_weights=True"):
+        plain.model()
+
+
+def test_hash_ignores_defaults_and_sees_every_change():
+    assert Config("dla").hash == Config("dla", epochs=30, momentum=0.9).hash
+    fields = {"epochs": 3, "seed": 1, "width": 0.5, "hidden": (5,), "schedule": lambda t: 1.0, "images": 100}
+    assert len({dataclasses.replace(Config("dla"), **{k: v}).hash for k, v in fields.items()} | {Config("dla").hash}) == 7
+
+
+def test_failed_write_leaves_no_half_record_and_keeps_the_checkpoint(results, monkeypatch):
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pandas.DataFrame.to_csv", full_disk)
+        with pytest.raises(OSError, match="could not be written.*No space left.*free some disk"):
+            runs.get(TINY, profile="smoke")
+    assert not list((results / "smoke" / "runs").rglob("run.json"))
+    assert not list((results / "smoke" / "runs").rglob("*.tmp"))
+    assert list(paths.CHECKPOINTS.glob("*.pt"))
+    trained = training.train(TINY, data.synthetic(), device="cpu")
+    assert runs.get(TINY, profile="smoke").history.drop(columns="seconds").equals(
+        trained.history.drop(columns="seconds"))
+
+
+SCRIPT = textwrap.dedent("""
+    import os, sys
+    from pathlib import Path
+    from cifar_helpers import paths, runs, training
+    base = Path(sys.argv[1])
+    paths.base = lambda profile: base / profile
+    paths.CHECKPOINTS = base / "checkpoints"
+    whole, mode = training.train, sys.argv[2]
+    def train(*a, **k):
+        print("training", flush=True)
+        if mode == "die":
+            k["after_epoch"] = lambda epoch: os._exit(9)   # as by kill -9
+        return whole(*a, **k)
+    training.train = train
+    config = training.Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=4,
+                             batch_size=50)
+    print(runs.get(config, profile="smoke").history.drop(columns="seconds").to_csv())
+""")
+
+
+def start(folder, mode):
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), mode], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, cwd=paths.ROOT)
+
+
+def test_killed_process_is_continued_and_two_share_one_record(results, tmp_path):
+    died = start(tmp_path, "die")
+    died.communicate(timeout=120)
+    assert died.returncode == 9
+    assert list((tmp_path / "checkpoints").glob("*.pt"))
+    two = [start(tmp_path, "live") for _ in range(2)]
+    texts = [process.communicate(timeout=180) for process in two]
+    assert [process.returncode for process in two] == [0, 0], texts
+    outputs = [out for out, _ in texts]
+    assert sum("training" in out for out in outputs) == 1  # the other waited
+    histories = {out.replace("training\n", "") for out in outputs}
+    fresh, _ = start(tmp_path / "fresh", "live").communicate(timeout=120)
+    assert histories == {fresh.replace("training\n", "")}  # to the last digit
+
+
+def test_get_all_on_any_executor_keeps_the_others_when_one_fails(results, monkeypatch):
+    good = [dataclasses.replace(TINY, seed=seed) for seed in (0, 1)]
+    bad = dataclasses.replace(TINY, batch_size=101)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [good[0], bad, good[1]])
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="batch_size 101"):
+        runs.get_all("tiny", "smoke", executor=pool)
+    assert all(runs.find(config, "smoke") for config in good)
+
+
+def redirect(folder):
+    """What the `results` fixture does, in a worker process."""
+    torch.set_num_threads(1)
+    paths.base, paths.CHECKPOINTS = lambda profile: folder / profile, folder / "checkpoints"
+
+
+def test_process_pool(results, monkeypatch):
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [TINY])
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context, redirect, (results,)) as pool:
+        assert runs.get_all("tiny", "smoke", executor=pool)[0].record["experiment"] == "tiny"
+
+
+def test_unknown_names_list_the_choices(monkeypatch):
+    with pytest.raises(ValueError, match="unknown experiment 'table_9'; choose from table_1"):
+        experiments.configs("table_9", "smoke")
+    with pytest.raises(ValueError, match="unknown profile 'fast'; choose from smoke, quick, full"):
+        experiments.profile("fast")
+    monkeypatch.setenv("CIFAR_PROFILE", "smoke")
+    assert experiments.profile() == "smoke" and experiments.profile("full") == "full"
+
+
+@pytest.mark.parametrize("profile", experiments.PROFILES)
+def test_every_experiment_has_configs_in_every_profile(profile):
+    for name in experiments.EXPERIMENTS:
+        configs = experiments.configs(name, profile)
+        assert configs and len({c.hash for c in configs}) == len(configs)
+        assert all((c.data == "synthetic") == (profile == "smoke") for c in configs)

@@ -62,8 +62,8 @@ def synthetic(seed: int = 0, train: int = 2000, test: int = 500) -> Cifar10:
         angle = np.pi * (labels % 5) / 5 + random.normal(0, 0.08, len(labels))
         wave = (np.cos(angle)[:, None, None] * x + np.sin(angle)[:, None, None] * y) / (1.0 + labels // 5)[:, None, None]
         wave = np.sin(wave + random.uniform(0, 2 * np.pi, (len(labels), 1, 1)))
-        colour = 40 * np.cos(hues[labels])[:, None, None] * random.uniform(0.4, 1, (len(labels), 1, 1, 1))
-        noise = random.normal(0, 25, (len(labels), 32, 32, 3))
+        colour = 70 * np.cos(hues[labels])[:, None, None] * random.uniform(0.4, 1, (len(labels), 1, 1, 1))
+        noise = random.normal(0, 20, (len(labels), 32, 32, 3))
         return (120 + colour + 35 * wave[..., None] + noise).clip(0, 255).astype(np.uint8), labels
 
     return Cifar10(*images(train), *images(test), synthetic=True)

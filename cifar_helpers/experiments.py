@@ -28,7 +28,7 @@ def table_1(profile: str) -> list[Config]:
         # narrow networks, so that a test of the whole pipeline takes seconds
         "smoke": dict(data="synthetic", images=640, test_images=200, epochs=2, batch_size=64, width=0.25),
         # small batches, since so few images make few steps
-        "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.05),
+        "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.02),
         "full": dict(epochs=30, keep_weights=True),
     }[profile]
     return [Config(model=name, **size) for name in TABLE_1]

@@ -34,5 +34,6 @@ def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[1].yaxis.set_major_formatter(PercentFormatter(100))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    figure.suptitle(title)
+    if title:
+        figure.suptitle(title)
     return figure

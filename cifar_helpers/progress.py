@@ -10,6 +10,6 @@ def bar(total: int, description: str, **options) -> tqdm:
 
     Setting TQDM_DISABLE=1 (tqdm's own switch) silences it, as when notebooks are rendered.
     """
-    patient = not sys.stderr.isatty() and tqdm.__name__ != "tqdm_notebook"
+    patient = not sys.stderr.isatty() and "notebook" not in tqdm.__name__
     return tqdm(total=total, desc=description, leave=False, mininterval=30 if patient else 0.2,
                 maxinterval=60 if patient else 10, dynamic_ncols=not patient, **options)

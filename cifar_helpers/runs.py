@@ -55,8 +55,7 @@ class Run:
 
 def load(folder: Path) -> Run:
     """The record in a folder."""
-    return Run(folder, json.loads((folder / "run.json").read_text()),
-               pd.read_csv(folder / "history.csv", float_precision="round_trip"))
+    return Run(folder, json.loads((folder / "run.json").read_text()), pd.read_csv(folder / "history.csv"))
 
 
 def find(config: Config, profile: str | None = None) -> Run | None:

@@ -192,7 +192,7 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
     optimizer = optimizer_for(config, model.parameters())
     total = config.epochs * len(training)
     factor = schedules.resolve(config.schedule, config.warmup)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(min(step / total, 1.0)))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(factor(min(step / total, 1.0))))
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True) if config.ema else None
     state = _State(model, average, optimizer, scheduler)
     rows, steps = state.restore(checkpoint, config)
@@ -234,7 +234,7 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
                          f"{config.evaluate}_loss": held_loss, f"{config.evaluate}_accuracy": held_accuracy,
                          "learning_rate": rate, "seconds": seconds})
             steps += epoch_losses.tolist()
-            progress.set_postfix(loss=f"{rows[-1]['train_loss']:.3f}", accuracy=f"{held_accuracy:.2f}%")
+            progress.set_postfix(loss=f"{rows[-1]['train_loss']:.3f}", accuracy=f"{held_accuracy:.2f}%", refresh=False)
             state.save(checkpoint, config, rows, steps)
             if after_epoch:
                 after_epoch(epoch + 1)
@@ -268,8 +268,7 @@ class _State:
             return
         content = {"config": json.dumps(config.to_dict()), "rows": rows, "steps": steps,
                    "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                   "scheduler": {"last_epoch": self.scheduler.last_epoch, "_step_count": self.scheduler._step_count,
-                                 "_last_lr": [float(rate) for rate in self.scheduler.get_last_lr()]},
+                   "scheduler": self.scheduler.state_dict(),
                    "average": self.average.state_dict() if self.average else None,
                    "rng": torch.get_rng_state(),
                    "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}

@@ -1,0 +1,27 @@
+"""Block diagrams of networks, short enough to be written in a notebook cell."""
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+COLOURS = {"layer": "#cfe2f3", "merge": "#fce5cd", "data": "#eeeeee"}
+
+
+def draw(boxes: dict, arrows: list, size: tuple[float, float] = (8, 2)) -> Figure:
+    """Boxes joined by arrows.
+
+    boxes: name -> (x, y, text, kind), kind one of "layer", "merge", "data"; one unit of x or y is about an inch of
+    `size`. arrows: (from, to) or (from, to, bend), bend above 0 curving to the right of the arrow's direction.
+    """
+    figure, axis = plt.subplots(figsize=size, layout="constrained")
+    axis.set(xlim=(0, size[0]), ylim=(0, size[1]))
+    axis.axis("off")
+    patches = {}
+    for name, (x, y, text, kind) in boxes.items():
+        style = {"boxstyle": "circle" if kind == "merge" else "round", "facecolor": COLOURS[kind], "edgecolor": "0.3"}
+        label = axis.text(x, y, text, ha="center", va="center", fontsize=9, bbox=style)
+        patches[name] = label.get_bbox_patch()
+    for start, end, *bend in arrows:
+        style = {"arrowstyle": "-|>", "color": "0.3", "patchA": patches[start], "patchB": patches[end],
+                 "shrinkA": 0, "shrinkB": 1, "connectionstyle": f"arc3,rad={bend[0] if bend else 0}"}
+        axis.annotate("", xy=boxes[end][:2], xytext=boxes[start][:2], arrowprops=style)
+    return figure

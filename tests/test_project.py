@@ -1,0 +1,102 @@
+"""What holds the repository together: one list of dependencies, clean notebooks, no result typed by hand."""
+
+import json
+import re
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from cifar_helpers import paths
+
+NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+LOCK = [line for line in (paths.ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
+
+
+def test_lock_holds_versions_and_nothing_else():
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in LOCK)
+    assert len({line.split("==")[0].lower() for line in LOCK}) == len(LOCK)
+
+
+@pytest.mark.parametrize("requirement", DEPENDENCIES, ids=str)
+def test_locked_version_satisfies_pyproject(requirement):
+    locked = dict(line.lower().replace("_", "-").split("==") for line in LOCK)
+    assert locked[requirement.name.lower().replace("_", "-")] in requirement.specifier
+
+
+def test_conda_environment_has_no_list_of_its_own():
+    environment = yaml.safe_load((paths.ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    assert {re.split("[=<>]", name)[0] for name in conda} == {"python", "nodejs", "make", "pip"}
+    assert pip == {"pip": ["-c requirements.lock", "-e .[test]"]}
+    python = next(name for name in conda if name.startswith("python="))
+    assert python.removeprefix("python=") == PROJECT["requires-python"].removeprefix(">=")
+    # the Makefile uses this environment, where it is active, by its name
+    assert f"ifeq ($(CONDA_DEFAULT_ENV),{environment['name']})" in (paths.ROOT / "Makefile").read_text()
+
+
+def test_latex_packages_are_the_same_everywhere():
+    from cifar_helpers.report import LATEX_PACKAGES
+
+    for file in ("Makefile", "report/install_latex.sh", "README.md"):
+        assert LATEX_PACKAGES in (paths.ROOT / file).read_text(), file
+
+
+def test_no_profile_but_full_writes_where_results_are_committed():
+    for folder in (paths.runs, paths.figures, paths.notebooks, paths.generated):
+        assert folder("full").is_relative_to(paths.ROOT) and "build" not in folder("full").parts
+        for profile in ("smoke", "quick"):
+            assert folder(profile).is_relative_to(paths.ROOT / "build" / profile)
+
+
+def prose(tex: str) -> str:
+    """The sentences of a LaTeX document: no preamble, comments, code, lengths, names of files, labels or macros."""
+    tex = re.sub(r"(?<!\\)%.*", "", tex.split(r"\begin{document}")[1])
+    tex = re.sub(r"\\(?:texttt|ref|label|cite|result|resulttabular|begin|end)\{[^}]*\}(\{[^}]*\})?", " ", tex)
+    tex = tex.replace("CIFAR-10", "")
+    tex = re.sub(r"\\result(?:figure|table)\{[^}]*\}", " ", tex)
+    return re.sub(r"\\parbox\{[^}]*\}|\[[^]]*\]", " ", tex)
+
+
+def typed_numbers(tex: str) -> list[str]:
+    """Numbers in a document's prose, but for those in names (ResNet18, 32x4d), one digit, and the images' side."""
+    found = re.findall(r"(?<![A-Za-z0-9_.,])(?:\d+(?:[.,]\d+)*|\.\d+)(?![A-Za-z0-9])", prose(tex))
+    return [number for number in found if not re.fullmatch(r"\d|32", number)]
+
+
+def test_report_has_no_number_typed_by_hand():
+    assert typed_numbers((paths.ROOT / "report/report.tex").read_text()) == []
+
+
+def test_every_number_of_the_original_would_be_noticed():
+    original = json.loads((paths.ROOT / "report/original_results.json").read_text())
+    numbers = [value for row in [*original["table_1"], original["table_2"]] for value in row.values()
+               if isinstance(value, (int, float))]
+    for number in [*numbers, 94.9, "22,992,714", "93", ".5"]:
+        for sentence in (f"reaches {number}\\,\\% here", f"({number})", f"a ${number}$ b", f"was {number}."):
+            assert typed_numbers(rf"\begin{{document}}{sentence}") == [str(number)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_clean(path):
+    text, notebook = path.read_text(), nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    tags = [tag for cell in code for tag in cell.metadata.get("tags", [])]
+    assert tags.count("parameters") == 1 and "injected-parameters" not in tags
+    assert all(len(cell.source.splitlines()) <= 40 for cell in code)
+    assert not any("papermill" in part.metadata or "execution" in part.metadata for part in [notebook, *notebook.cells])
+    assert "widgets" not in notebook.metadata
+    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
+    assert not re.search(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|mnt|opt)/\w", text), "a path of one machine"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_rendered(path):
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and cell.source]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)

@@ -1,0 +1,134 @@
+"""Figures, tables and numbers on disk, and the PDF that is made of them."""
+
+import shutil
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from pypdf import PdfReader
+
+from cifar_helpers import paths, plots, report
+
+needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is missing: see README.md")
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A repository of which only the report's sources exist."""
+    shutil.copytree(paths.ROOT / "report", tmp_path / "report", ignore=shutil.ignore_patterns("generated", "*.pdf"))
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    return tmp_path
+
+
+def history(epochs, held="test"):
+    return pd.DataFrame({"epoch": range(1, epochs + 1), "train_loss": 2.0, "train_accuracy": 30.0,
+                         f"{held}_loss": 1.5, f"{held}_accuracy": 40.0})
+
+
+@pytest.mark.parametrize("epochs", [1, 4, 100])
+@pytest.mark.parametrize("held", ["test", "validation"])
+def test_convergence_shows_both_quantities_of_both_sets(epochs, held):
+    figure = plots.convergence(history(epochs, held), "ResNet18")
+    loss, accuracy = figure.axes
+    assert [list(line.get_ydata()) for line in loss.lines] == [[1.5] * epochs, [2.0] * epochs]
+    assert [list(line.get_ydata()) for line in accuracy.lines] == [[40.0] * epochs, [30.0] * epochs]
+    assert figure.get_suptitle() == "ResNet18" and loss.get_xlabel() == "epoch"
+    if epochs == 1:  # a line through one point cannot be seen
+        assert all(line.get_marker() == "o" for line in loss.lines)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("profile, mark", [("smoke", "SYNTHETIC"), ("quick", "quick profile"), ("full", None)])
+def test_figure_is_marked_once_by_its_profile(root, profile, mark):
+    figure = plots.convergence(history(3))
+    report.save_figure(figure, "a", profile)
+    report.save_figure(figure, "a", profile)
+    assert [text.get_text() for text in figure.texts] == ([mark] if mark else [])
+    assert sorted(p.name for p in paths.figures(profile).iterdir()) == ["a.pdf", "a.png"]
+    assert (mark or "") in PdfReader(paths.figures(profile) / "a.pdf").pages[0].extract_text()
+    plt.close(figure)
+
+
+def test_same_figure_makes_the_same_file(root):
+    for name in ("a", "b"):
+        figure = plots.convergence(history(3))
+        report.save_figure(figure, name, "full")
+        plt.close(figure)
+    assert (root / "figures/a.pdf").read_bytes() == (root / "figures/b.pdf").read_bytes()
+
+
+def test_table_is_escaped_and_rounded(root):
+    frame = pd.DataFrame({"Net_work": ["dla_x&y", "b"], "Accuracy (%)": [92.061, np.nan], "Size": [11173962, 2]})
+    report.save_table(frame, "table_1", "quick", thousands=",")
+    text = (root / "build/quick/report/generated/table_1.tex").read_text()
+    assert text.startswith("% profile: quick\n\\begin{tabular}{lrr}\n\\toprule\n")
+    assert r"Net\_work & Accuracy (\%) & Size \\" in text
+    assert r"dla\_x\&y & 92.06 & 11,173,962 \\" in text and r"b & -- & 2 \\" in text
+
+
+def test_numbers_become_macros(root):
+    report.save_numbers({"net": "a_b", "size": np.int64(11173962), "accuracy": np.float32(92.061),
+                         "loss": float("nan")}, "02", "full")
+    assert (root / "report/generated/numbers_02.tex").read_text().splitlines() == [
+        "% profile: full", r"\newcommand{\net}{a\_b}", r"\newcommand{\size}{11,173,962}",
+        r"\newcommand{\accuracy}{92.06}", r"\newcommand{\loss}{n/a}"]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "best_model", "", "über"])
+def test_number_that_latex_cannot_name_is_refused(root, name):
+    with pytest.raises(ValueError, match="letters only"):
+        report.save_numbers({name: 1}, "02", "quick")
+
+
+def test_file_outside_the_folder_is_refused(root):
+    with pytest.raises(ValueError, match="cannot name a file"):
+        report.save_table(pd.DataFrame({"a": [1]}), "../table_1", "quick")
+
+
+def test_pdf_without_latex_names_the_packages(root, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(FileNotFoundError, match="install the packages latexmk texlive"):
+        report.build_pdf("quick")
+
+
+@needs_latex
+@pytest.mark.slow
+def test_pdf_of_made_up_images_says_so_on_every_page(root):
+    figure = plots.convergence(history(3))
+    report.save_figure(figure, "figure_1_resnet18", "smoke")
+    plt.close(figure)
+    report.save_table(pd.DataFrame({"Network": ["DLA"], "Accuracy": [12.34]}), "table_1", "smoke")
+    report.save_numbers({"bestTestAccuracy": 43.21}, "02", "smoke")
+    pdf = report.build_pdf("smoke")
+    assert pdf == root / "build/smoke/report/report.pdf" and not (root / "report/report.pdf").exists()
+    pages = [page.extract_text() for page in PdfReader(pdf).pages]
+    assert all("SYNTHETIC" in page for page in pages)
+    text = "\n".join(pages)
+    assert "12.34" in text and "43.21" in text
+    assert "not yet run: figure_2_resnext50_32x4d" in text  # what is missing is a box, not a failure
+    assert "not yet run: figure_1_resnet18" not in text
+
+
+@needs_latex
+@pytest.mark.slow
+def test_pdf_in_the_committed_folder_tells_small_runs_from_full_ones(root):
+    report.save_numbers({"trainImages": 50000}, "01", "full")
+    report.build_pdf("full")
+    assert "miniature" not in PdfReader(root / "report/report.pdf").pages[0].extract_text()
+    shutil.copytree(root / "report/generated", root / "build/quick/report/generated")
+    report.save_numbers({"bestTestAccuracy": 43.21}, "02", "quick")
+    shutil.copytree(root / "build/quick/report/generated", root / "report/generated", dirs_exist_ok=True)
+    pages = [page.extract_text() for page in PdfReader(report.build_pdf("full")).pages]
+    assert "miniature run" in pages[0]
+    assert all("quick profile: miniature run" in page for page in pages[1:])
+
+
+@needs_latex
+@pytest.mark.slow
+def test_latex_error_is_told_in_one_line(root):
+    generated = paths.generated("quick")
+    generated.mkdir(parents=True)
+    (generated / "numbers_02.tex").write_text("% profile: quick\n\\nosuchcommand\n")
+    with pytest.raises(ChildProcessError, match="numbers_02.tex:2: Undefined control sequence"):
+        report.build_pdf("quick")

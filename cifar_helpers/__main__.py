@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return {"train": _train, "data": _data, "notebook": _notebook, "pdf": _pdf, "publish": _publish}[
             options.command](options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:  # DataError among the last
         print(f"error: {error}", file=sys.stderr)
         return 1
 

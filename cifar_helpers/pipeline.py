@@ -14,6 +14,8 @@ from cifar_helpers import paths
 
 PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
 
+MARKER = "profile.txt"  # beside the tables: the profile that the results of this folder are from
+
 
 def execute(name: str, profile: str) -> int:
     """Run notebooks/<name>.ipynb with the profile; 0, or 1 after naming the cell that failed.
@@ -41,13 +43,16 @@ def execute(name: str, profile: str) -> int:
         return 1
     clean(failed)
     failed.replace(output)
+    marker = paths.generated(profile) / MARKER
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.write_text(profile + "\n")
     return 0
 
 
 def clean(path: Path) -> None:
     """Strip what changes with each run or names a machine; keep outputs, execution counts and parameters.
 
-    papermill's injected cell goes too, its values into the parameters cell's outputs being visible below it.
+    papermill's injected cell goes too, so that the file can be run again with other parameters.
     """
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
@@ -73,11 +78,12 @@ def publish(profile: str) -> None:
         return  # the full profile writes there itself
     if profile == "smoke":
         raise ValueError("smoke results are synthetic and are never published")
-    marker = paths.generated("full") / "profile.txt"
+    marker = paths.generated("full") / MARKER
     if marker.exists() and marker.read_text().strip() == "full":
         raise ValueError(f"the committed results are of the full profile; {profile} may not overwrite them")
+    if not (paths.report(profile) / "report.pdf").exists():
+        raise ValueError(f"there is no report of the {profile} profile yet: make report PROFILE={profile} first")
     for folder in (paths.runs, paths.notebooks, paths.figures, paths.generated):
         shutil.copytree(folder(profile), folder("full"), dirs_exist_ok=True,
                         ignore=shutil.ignore_patterns("*.failed.ipynb", ".*"))
     shutil.copy2(paths.report(profile) / "report.pdf", paths.report("full") / "report.pdf")
-    marker.write_text(profile + "\n")

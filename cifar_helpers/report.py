@@ -1,6 +1,6 @@
 """Save a figure, a table, a number where the report finds it; build the PDF.
 
-Needs LaTeX only in build_pdf(). Each generated .tex file begins with the profile it comes from, so the PDF can say so.
+Only build_pdf() needs LaTeX. Each generated .tex file begins with its profile, so that the PDF can tell it.
 """
 
 import json
@@ -27,10 +27,11 @@ def save_figure(figure: Figure, name: str, profile: str) -> None:
     _check_name(name)
     if not any(text.get_gid() == "profile" for text in figure.texts):  # saved twice, marked once
         if profile == "smoke":
-            figure.text(0.5, 0.5, "SYNTHETIC", gid="profile", fontsize=42, color="crimson", alpha=0.3, rotation=20,
-                        ha="center", va="center", zorder=100)
+            figure.text(0.5, 0.5, "SYNTHETIC", gid="profile", fontsize=42, color="crimson", alpha=0.3,
+                        rotation=20, ha="center", va="center", zorder=100)
         elif profile != "full":
-            figure.text(1, 1, f"{profile} profile", gid="profile", fontsize=7, color="grey", ha="right", va="top")
+            figure.text(1, 1, f"{profile} profile", gid="profile", fontsize=7, color="grey", ha="right",
+                        va="top")
     folder = paths.figures(profile)
     folder.mkdir(parents=True, exist_ok=True)
     # without the date, the same figure is the same file
@@ -41,7 +42,7 @@ def save_figure(figure: Figure, name: str, profile: str) -> None:
 def save_table(frame: pd.DataFrame, name: str, profile: str, **options) -> None:
     """Write generated/<name>.tex, a booktabs tabular of the frame; `options` are those of Styler.format.
 
-    Text is escaped, floats have two decimals, a missing value is a dash, an index of mere row numbers is left out.
+    Text is escaped, floats have two decimals, a missing value is a dash, mere row numbers are left out.
     """
     _check_name(name)
     _write(paths.generated(profile) / f"{name}.tex", _tabular(frame, **options), profile)
@@ -69,10 +70,11 @@ def build_pdf(profile: str) -> Path:
     _write(work / "inputs.tex", _inputs(profile), profile)
     _write(work / "original_table_2.tex", _tabular(_original_settings(_original())), profile)
     relative = work.relative_to(paths.ROOT).as_posix()  # relative to ROOT: no spaces or # of someone's folder
-    command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"-outdir={relative}",
-               "-usepretex=" + rf"\def\inputsFolder{{{relative}}}", "report/report.tex"]
+    command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error",
+               f"-outdir={relative}", "-usepretex=" + rf"\def\inputsFolder{{{relative}}}", "report/report.tex"]
     environment = os.environ | {"BIBINPUTS": f"{paths.ROOT / 'report'}{os.pathsep}", "max_print_line": "1000"}
-    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True,
+                          errors="replace")
     if done.returncode:
         lines = done.stdout.splitlines()
         errors = [line for line in lines if re.match(r"(!|\S+\.(tex|sty):\d+:)", line)]
@@ -93,9 +95,11 @@ def _inputs(profile: str) -> str:
     shown = next((other for other in ("smoke", "quick") if other in _profiles(generated)), profile)
     folders = {name: path.relative_to(paths.ROOT).as_posix()
                for name, path in (("figures", paths.figures(profile)), ("generated", generated))}
-    lines = [rf"\newcommand{{\reportProfile}}{{{shown}}}", rf"\newcommand{{\generatedFolder}}{{{folders['generated']}}}",
+    lines = [rf"\newcommand{{\reportProfile}}{{{shown}}}",
+             rf"\newcommand{{\generatedFolder}}{{{folders['generated']}}}",
              rf"\newcommand{{\figuresFolder}}{{{folders['figures']}}}", _macros(_original_numbers(_original()))]
-    lines += [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("numbers_*.tex"))]
+    lines += [rf"\input{{{folders['generated']}/{path.name}}}"
+              for path in sorted(generated.glob("numbers_*.tex"))]
     return "\n".join(lines)
 
 
@@ -141,7 +145,8 @@ def _macros(numbers: dict[str, str | int | float]) -> str:
     for name in numbers:
         if not re.fullmatch("[A-Za-z]+", name):
             raise ValueError(f"{name!r} cannot be a LaTeX macro: letters only, so write Eighteen for 18")
-    return "\n".join(rf"\newcommand{{\{name}}}{{{_text(value).translate(ESCAPES)}}}" for name, value in numbers.items())
+    return "\n".join(rf"\newcommand{{\{name}}}{{{_text(value).translate(ESCAPES)}}}"
+                     for name, value in numbers.items())
 
 
 def _text(value: str | int | float) -> str:

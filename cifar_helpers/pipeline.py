@@ -35,8 +35,9 @@ def execute(name: str, profile: str) -> int:
         papermill.execute_notebook(source, failed, parameters={"profile": profile}, cwd=source.parent,
                                    kernel_name="python3", start_timeout=180)
     except PapermillExecutionError as error:
-        print(f"\n{source.name}, cell {error.cell_index + 1} (In [{error.exec_count}]): {error.ename}: "
-              f"{error.evalue}\nThe half-run notebook: {failed}", file=sys.stderr)
+        # papermill's count begins at 0 and includes the cell that it injects: as a reader counts, it is the same
+        print(f"\n{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
+              f"in: {error.source.strip().splitlines()[0]}\nThe half-run notebook: {failed}", file=sys.stderr)
         return 1
     except CellTimeoutError as error:
         print(f"\n{source.name}: {error}\nThe half-run notebook: {failed}", file=sys.stderr)
@@ -59,7 +60,6 @@ def clean(path: Path) -> None:
     for metadata in [notebook.metadata, *(cell.metadata for cell in notebook.cells)]:
         for key in PAPERMILL_METADATA:
             metadata.pop(key, None)
-    notebook.metadata.pop("language_info", None)
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
         for output in cell.outputs:

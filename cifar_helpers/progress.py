@@ -1,5 +1,6 @@
 """One progress bar for a notebook, a terminal and a log file."""
 
+import os
 import sys
 
 from tqdm.auto import tqdm
@@ -8,8 +9,9 @@ from tqdm.auto import tqdm
 def bar(total: int, description: str, **options) -> tqdm:
     """A tqdm bar that is gone when it ends; a log file gets a line every half minute, not every refresh.
 
-    Setting TQDM_DISABLE=1 (tqdm's own switch) silences it, as when notebooks are rendered.
+    TQDM_DISABLE=1, tqdm's own switch, silences it when notebooks are rendered (its notebook bar overlooks that).
     """
     patient = not sys.stderr.isatty() and "notebook" not in tqdm.__name__
-    return tqdm(total=total, desc=description, leave=False, mininterval=30 if patient else 0.2,
+    return tqdm(total=total, desc=description, leave=False, disable=bool(os.environ.get("TQDM_DISABLE")),
+                mininterval=30 if patient else 0.2,
                 maxinterval=60 if patient else 10, dynamic_ncols=not patient, **options)

@@ -11,9 +11,9 @@ from cifar_helpers.data import MEAN, STD
 class Batches:
     """Normalised, shuffled, augmented batches of images that stay on the device as bytes.
 
-    images (N, 32, 32, 3) uint8, labels (N,) integer. `crop` pads by so many pixels of the mean colour and cuts 32x32
-    at a random place; `flip` mirrors every second image; `cutout` blanks a square of so many pixels around a random
-    point, cut off at the border (DeVries and Taylor, 2017, arXiv:1708.04552). Each image has draws of its own.
+    images (N, 32, 32, 3) uint8, labels (N,) integer. `crop` pads by so many pixels of the mean colour and cuts
+    32x32 at a random place; `flip` mirrors an image in two; `cutout` blanks a square of so many pixels around a
+    random point, cut off at the border (DeVries and Taylor, 2017, arXiv:1708.04552). Each image has its own draws.
 
     A copy of the images takes N x (32 + 2 crop)^2 x 3 bytes: 240 MB for the training images at crop=4.
     """
@@ -61,8 +61,8 @@ class Batches:
     def draws(self, number: int) -> dict[str, torch.Tensor]:
         """All that is random in epoch `number`, from (seed, number) alone: position i is the i-th image to come.
 
-        index (N,) of the image; top, left (N,) of its window in the padded image; flip (N,) 0 or 1; row, column (N,)
-        of the centre of its Cutout square. On the CPU for every device, so that all devices see the same batches.
+        index (N,) of the image; top, left (N,) of its window in the padded image; flip (N,) 0 or 1; row, column
+        (N,) of the centre of its Cutout square. On the CPU for every device, so that all devices see the same batches.
         """
         count = len(self.labels)
         # SeedSequence mixes the two, so that epoch 1 of seed 0 is not epoch 0 of seed 1
@@ -99,4 +99,5 @@ class Batches:
         """(B, 32, 32) bool: inside the square of `cutout` pixels around each centre."""
         pixels = torch.arange(32, device=row.device) + self.cutout // 2
         down, across = pixels - row[:, None], pixels - column[:, None]
-        return ((0 <= down) & (down < self.cutout))[:, :, None] & ((0 <= across) & (across < self.cutout))[:, None, :]
+        inside = [(0 <= distance) & (distance < self.cutout) for distance in (down, across)]
+        return inside[0][:, :, None] & inside[1][:, None, :]

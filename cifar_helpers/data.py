@@ -60,7 +60,8 @@ def synthetic(seed: int = 0, train: int = 2000, test: int = 500) -> Cifar10:
     def images(count: int) -> tuple[np.ndarray, np.ndarray]:
         labels = random.permutation(np.repeat(np.arange(10, dtype=np.uint8), count // 10))
         angle = np.pi * (labels % 5) / 5 + random.normal(0, 0.08, len(labels))
-        wave = (np.cos(angle)[:, None, None] * x + np.sin(angle)[:, None, None] * y) / (1.0 + labels // 5)[:, None, None]
+        across = np.cos(angle)[:, None, None] * x + np.sin(angle)[:, None, None] * y
+        wave = across / (1.0 + labels // 5)[:, None, None]
         wave = np.sin(wave + random.uniform(0, 2 * np.pi, (len(labels), 1, 1)))
         colour = 70 * np.cos(hues[labels])[:, None, None] * random.uniform(0.4, 1, (len(labels), 1, 1, 1))
         noise = random.normal(0, 20, (len(labels), 32, 32, 3))
@@ -93,7 +94,7 @@ def split(labels: np.ndarray, validation: int = 5000, seed: int = 0) -> tuple[np
     labels = np.asarray(labels)
     classes, counts = np.unique(labels, return_counts=True)
     if validation < 1 or validation % len(classes) or validation // len(classes) >= counts.min():
-        raise ValueError(f"validation must be a multiple of the {len(classes)} classes and leave some of each class "
-                         f"for training (at most {len(classes) * (counts.min() - 1)}), not {validation}")
+        raise ValueError(f"validation must be a multiple of the {len(classes)} classes and leave some of each "
+                         f"class for training (at most {len(classes) * (counts.min() - 1)}), not {validation}")
     held = subset(labels, validation, seed)
     return np.setdiff1d(np.arange(len(labels)), held), held

@@ -102,7 +102,8 @@ def read_sheets(path: Path, hashes: dict = HASHES) -> Arrays:
         with warnings.catch_warnings():  # a sheet of 10,000 images is larger than Pillow expects of a picture
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return {"train_images": np.concatenate([sheet(f"data_batch_{i}") for i in range(1, 6)]),
-                    "train_labels": labels("train"), "test_images": sheet("test_batch"), "test_labels": labels("test")}
+                    "train_labels": labels("train"),
+                    "test_images": sheet("test_batch"), "test_labels": labels("test")}
 
 
 READERS = {CACHE: read_cache, ARCHIVE: read_archive, FOLDER: read_folder, SHEETS: read_sheets}

@@ -1,4 +1,4 @@
-"""Where the images come from: verified, cached, never a wrong file. Small fakes and a server on this machine only."""
+"""Where the images come from: verified, cached, never a wrong file. Small fakes and a local server only."""
 
 import hashlib
 import io
@@ -37,8 +37,8 @@ def official_files(arrays):
     parts = {f"data_batch_{i + 1}": (arrays["train_images"][10 * i:10 * i + 10],
                                      arrays["train_labels"][10 * i:10 * i + 10]) for i in range(5)}
     parts["test_batch"] = (arrays["test_images"], arrays["test_labels"])
-    return {name: pickle.dumps({b"data": images.transpose(0, 3, 1, 2).reshape(-1, 3072), b"labels": labels.tolist()})
-            for name, (images, labels) in parts.items()}
+    return {name: pickle.dumps({b"data": images.transpose(0, 3, 1, 2).reshape(-1, 3072),
+                                b"labels": labels.tolist()}) for name, (images, labels) in parts.items()}
 
 
 def tar(files):
@@ -301,7 +301,8 @@ def test_synthetic_classes_can_be_learnt_in_fifty_steps():
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model(images), labels).backward()
             optimizer.step()
-    images, labels = next(Batches(made.test_images, made.test_labels, 200, shuffle=False, crop=0, flip=False).epoch())
+    held = Batches(made.test_images, made.test_labels, 200, shuffle=False, crop=0, flip=False)
+    images, labels = next(held.epoch())
     with torch.inference_mode():
         accuracy = (model.eval()(images).argmax(1) == labels).float().mean()
     torch.set_num_threads(threads)

@@ -32,7 +32,10 @@ def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
                       markersize=4, label=NAMES[kind])
         axis.set(xlabel="epoch", ylabel=quantity)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes[1].yaxis.set_major_formatter(PercentFormatter(100))
+    losses = history[[f"{held}_loss", "train_loss"]]
+    if losses.max(axis=None) > 20 * losses.min(axis=None) > 0:  # an early outlier would flatten all the rest
+        axes[0].set_yscale("log")
+    axes[1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     if title:
         figure.suptitle(title)

@@ -27,8 +27,8 @@ def table_1(profile: str) -> list[Config]:
     size = {
         # narrow networks, so that a test of the whole pipeline takes seconds; in bfloat16 the first steps, in which
         # oneDNN prepares its kernels, cost more than all others save
-        "smoke": dict(data="synthetic", images=320, test_images=200, epochs=2, batch_size=64, width=0.25,
-                      precision="float32"),
+        "smoke": dict(data="synthetic", images=320, test_images=200, epochs=2, batch_size=64, learning_rate=0.02,
+                      width=0.25, precision="float32"),
         # small batches, since so few images make few steps
         "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.02),
         "full": dict(epochs=30, keep_weights=True),

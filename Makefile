@@ -17,7 +17,7 @@ BIN := $(CURDIR)/.venv/bin
 SETUP := .venv/installed
 endif
 export PATH := $(BIN):$(PATH)
-# Notebooks and data that do not need each other run side by side.
+# Notebooks that do not need each other run side by side.
 MAKEFLAGS += --jobs=2 --no-print-directory
 
 RUN := python -m cifar_helpers
@@ -37,12 +37,10 @@ $(PDF): $(NOTEBOOKS:%=$(STEPS)/%) report/report.tex report/references.bib report
 	else echo "No PDF, all else is done: install latexmk texlive-latex-recommended texlive-latex-extra lmodern" \
 	     "(Debian's names) and run make report again"; fi
 
-# Each notebook needs the data; below, what it needs besides.
-$(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/data
+# After the trainings, which run alone: their seconds are results.
+$(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/table_1
 	$(RUN) notebook $* --profile $(PROFILE)
 	@touch $@
-
-$(STEPS)/02_architectures: $(STEPS)/table_1
 
 # Records are found by their config: this trains only what is missing.
 $(STEPS)/table_1: $(CODE) $(STEPS)/data

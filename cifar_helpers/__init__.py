@@ -3,5 +3,5 @@
 import os
 
 # OpenMP's threads spin while they wait, by default. Two processes that share the cores (a training and a notebook,
-# two notebooks) then keep each other from working: up to thirty times slower. Read when torch is first imported.
+# two notebooks) then keep each other from working. OpenMP reads this when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

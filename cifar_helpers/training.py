@@ -246,7 +246,7 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
 
 
 def _reset_peak_memory(device: str) -> None:
-    """Forget what earlier runs of this process took."""
+    """Forget the peaks of earlier runs; memory that this process still holds from them counts on."""
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     elif (file := Path("/proc/self/clear_refs")).exists():

@@ -57,7 +57,7 @@ SEEDS = {"smoke": 2, "quick": 3, "full": 3}
 RATES = {  # of the sweeps: from far below to far above the usual rate of each optimizer
     "sgd": (0.01, 0.03, 0.1, 0.3),
     "adam": (0.0003, 0.001, 0.003, 0.01),
-    "rmsprop": (0.0001, 0.0003, 0.001, 0.003),
+    "rmsprop": (0.00003, 0.0001, 0.0003, 0.001),
     "adadelta": (0.1, 0.3, 1.0, 3.0),
 }
 
@@ -71,7 +71,7 @@ def ablation(profile: str, epochs: int = 0) -> Config:
     size = {
         "smoke": dict(data="synthetic", images=100, test_images=100, epochs=2, batch_size=50, width=0.125,
                       precision="float32", learning_rate=0.03),
-        "quick": dict(images=512, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
+        "quick": dict(images=640, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
         "full": dict(epochs=15, learning_rate=0.1, width=0.25),
     }[profile]
     return Config("resnet18", **size | ({"epochs": epochs} if epochs else {}))

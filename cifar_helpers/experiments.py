@@ -7,7 +7,7 @@ profile's own numbers) and the names to compare.
 import dataclasses
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from cifar_helpers import data, models, training
@@ -180,9 +180,14 @@ EXPERIMENTS = {f.__name__: f for f in (
 
 def configs(experiment: str, profile: str) -> list[Config]:
     """The configs of an experiment in a profile."""
+    return known(experiment)(profile)
+
+
+def known(experiment: str) -> Callable[[str], list[Config]]:
+    """The function of an experiment's name; ValueError lists the names."""
     if experiment not in EXPERIMENTS:
         raise ValueError(f"unknown experiment {experiment!r}; choose from {', '.join(EXPERIMENTS)}")
-    return EXPERIMENTS[experiment](profile)
+    return EXPERIMENTS[experiment]
 
 
 def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -> dict[str, float]:

@@ -5,6 +5,7 @@ import zlib
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -21,10 +22,14 @@ TITLES = {
 }
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = "os^DvPX*<>"
-# What is drawn together lies together, so that its colours, lines and markers differ.
-ORDER = ("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu", "",
-         "elu", "silu", "cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin", "sgd", "adam", "rmsprop",
-         "adadelta", "one_cycle", "constant", "multi_step", "cosine", "linear")
+# Within a group, the place decides. The gap keeps what is drawn together apart, as there are ten colours.
+GROUPS = (
+    ("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu", "", "elu",
+     "silu"),
+    ("cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin"),
+    ("sgd", "adam", "rmsprop", "adadelta"),
+    ("one_cycle", "constant", "multi_step", "cosine", "linear"),
+)
 
 
 def title(option: str) -> str:
@@ -35,9 +40,10 @@ def title(option: str) -> str:
 def style(option: str) -> dict:
     """color, linestyle and marker of an option: the same in every figure, told apart without colour.
 
-    A name that is not in ORDER gets one that follows from its letters.
+    A name that is in none of the GROUPS gets one that follows from its letters.
     """
-    number = ORDER.index(option) if option in ORDER else zlib.crc32(option.encode())
+    group = next((group for group in GROUPS if option in group), None)
+    number = group.index(option) if group else zlib.crc32(option.encode())
     colours = sns.color_palette("colorblind")
     colours[8] = (0, 0, 0)  # in the place of a yellow that is lost on white
     return {"color": colours[number % len(colours)], "linestyle": LINES[number % len(LINES)],
@@ -67,14 +73,18 @@ def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
                       markersize=4, label=NAMES[kind])
         axis.set(xlabel="epoch", ylabel=quantity)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    losses = history[[f"{held}_loss", "train_loss"]]
-    if losses.max(axis=None) > 20 * losses.min(axis=None) > 0:  # an early outlier would flatten all the rest
-        axes[0].set_yscale("log")
+    _log_where_outliers(axes[0], pd.concat([history[f"{held}_loss"], history["train_loss"]]))
     axes[1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _log_where_outliers(axis: Axes, losses: pd.Series) -> None:
+    """A logarithmic axis where one value would flatten all others, as an early outlier does."""
+    if losses.max() > 10 * losses.median() and losses.min() > 0:
+        axis.set_yscale("log")
 
 
 def seed_bands(histories: dict[str, list[pd.DataFrame]],
@@ -96,6 +106,8 @@ def seed_bands(histories: dict[str, list[pd.DataFrame]],
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if what == "accuracy":
             axis.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+        else:
+            _log_where_outliers(axis, pd.concat([h[quantity] for seeds in histories.values() for h in seeds]))
     for axis in axes.flat[len(quantities):]:
         axis.remove()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

@@ -23,7 +23,7 @@ def test_options_drawn_together_differ_in_colour_and_without_it(options):
 
 def test_every_option_has_a_title_and_a_style_of_its_own():
     for option in (*models.ACTIVATIONS, *LOSSES, *training.OPTIMIZERS):
-        assert option in plots.TITLES and option in plots.ORDER
+        assert option in plots.TITLES and any(option in group for group in plots.GROUPS)
     assert plots.title("hidden 256") == "hidden 256"
     assert plots.style("hidden 256") == plots.style("hidden 256")
 
@@ -37,6 +37,13 @@ def test_band_reaches_from_the_lowest_to_the_highest_seed_and_runs_may_end_early
     assert (corners.min(), corners.max()) == (1.0, 3.0)
     assert [text.get_text() for text in figure.legends[0].texts] == ["ReLU", "ELU"]
     plt.close(figure)
+
+
+def test_an_outlier_does_not_flatten_the_losses_of_the_others():
+    figure = plots.seed_bands({"relu": [history(5, 2)], "elu": [history(1, 40)]})
+    assert [axis.get_yscale() for axis in figure.axes] == ["log", "log", "linear", "linear"]
+    assert plots.seed_bands({"relu": [history(5, 2)], "elu": [history(1, 4)]}).axes[0].get_yscale() == "linear"
+    plt.close("all")
 
 
 def test_forest_fills_only_what_is_decided():

@@ -1,9 +1,18 @@
-"""What each experiment trains, per profile: lists of configs, and nothing else."""
+"""What each experiment trains, per profile: lists of configs, and nothing else.
+
+Every experiment is a function of the profile; those of the ablations also take `epochs` and `seeds` (0 for the
+profile's own numbers) and the names to compare.
+"""
 
 import dataclasses
+import json
 import os
+from collections.abc import Iterable
+from dataclasses import replace
 
-from cifar_helpers import data
+from cifar_helpers import data, models, training
+from cifar_helpers.losses import LOSSES
+from cifar_helpers.schedules import label as schedule_label
 from cifar_helpers.training import Config
 
 PROFILES = ("smoke", "quick", "full")
@@ -41,7 +50,127 @@ def table_1_rate(profile: str) -> list[Config]:
     """The learning rate of Table 1: ResNet18 on the validation split; the best rate there is used for all five."""
     resnet = table_1(profile)[0]
     size = dict(evaluate="validation", keep_weights=False, test_images=2000 if profile == "quick" else None)
-    return [dataclasses.replace(resnet, learning_rate=rate, **size) for rate in (0.005, 0.01, 0.02, 0.05, 0.1)]
+    return [replace(resnet, learning_rate=rate, **size) for rate in (0.005, 0.01, 0.02, 0.05, 0.1)]
+
+
+SEEDS = {"smoke": 2, "quick": 3, "full": 3}
+RATES = {  # of the sweeps: from far below to far above the usual rate of each optimizer
+    "sgd": (0.01, 0.03, 0.1, 0.3),
+    "adam": (0.0003, 0.001, 0.003, 0.01),
+    "rmsprop": (0.0001, 0.0003, 0.001, 0.003),
+    "adadelta": (0.1, 0.3, 1.0, 3.0),
+}
+
+
+def ablation(profile: str, epochs: int = 0) -> Config:
+    """The run that every ablation changes in one respect: ResNet18 with a quarter of its filters.
+
+    A sixteenth of ResNet18's multiply-adds pays for several seeds. Left out by that: whether an option gains or
+    loses in networks that are wide enough to memorise the images.
+    """
+    size = {
+        "smoke": dict(data="synthetic", images=100, test_images=100, epochs=2, batch_size=50, width=0.125,
+                      precision="float32", learning_rate=0.03),
+        "quick": dict(images=512, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
+        "full": dict(epochs=15, learning_rate=0.1, width=0.25),
+    }[profile]
+    return Config("resnet18", **size | ({"epochs": epochs} if epochs else {}))
+
+
+def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int = 0) -> list[Config]:
+    """Each config with each of the seeds 0, 1, ...: the same ones for all, so that runs can be compared in pairs.
+
+    The baseline keeps whatever any ablation wants of it, so that one record serves all of them.
+    """
+    kept = {"keep_logits": True, "measure": "silent_units"}
+    configs = [replace(config, **kept) if replace(config, keep_logits=False, measure="") == base else config
+               for config in configs]
+    return [replace(config, seed=seed) for config in configs for seed in range(seeds or SEEDS[profile])]
+
+
+def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epochs: int = 0, seeds: int = 0):
+    """One activation in every place of the network; silent units are counted for ReLU and LeakyReLU."""
+    base = ablation(profile, epochs)
+    return each_seed([replace(base, activation=name, measure="silent_units" if name in ("relu", "leaky_relu") else "")
+                      for name in names], base, profile, seeds)
+
+
+def activations_others(profile: str, names=("selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh"),
+                       epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """The report's other activations, against ReLU, in half the epochs."""
+    base = ablation(profile, epochs)
+    base = replace(base, epochs=max(1, base.epochs // 2))
+    names = dict.fromkeys(("relu", *names))
+    return each_seed([replace(base, activation=name) for name in names], base, profile, seeds)
+
+
+def losses(profile: str, names=tuple(LOSSES), epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """All losses at one learning rate, as in the original."""
+    base = ablation(profile, epochs)
+    return each_seed([replace(base, loss=name, keep_logits=True) for name in names], base, profile, seeds)
+
+
+def rates(config: Config, values: Iterable[float]) -> list[Config]:
+    """The config at each learning rate, on the validation split, with its first seed."""
+    return [replace(config, learning_rate=value, evaluate="validation") for value in values]
+
+
+def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0) -> list[Config]:
+    """The learning rate of each loss. A mean over ten classes makes gradients smaller, hence the higher rates."""
+    base, higher = ablation(profile, epochs), (0.03, 0.1, 0.3, 1.0)
+    return [config for name in names
+            for config in rates(replace(base, loss=name), RATES["sgd"] if name == "cross_entropy" else higher)]
+
+
+def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0, seeds: int = 0):
+    """Each loss at the learning rate that did best in `loss_rates`."""
+    base = ablation(profile, epochs)
+    best = best_rates(loss_rates(profile, names, epochs), "loss", "loss_rates", profile)
+    return each_seed([replace(base, loss=name, learning_rate=best[name], keep_logits=True) for name in names],
+                     base, profile, seeds)
+
+
+def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """One regularisation at a time on top of cross-entropy; dropout acts after a hidden layer."""
+    base = ablation(profile, epochs)
+    none = replace(base, weight_decay=0.0)
+    return each_seed([none, base, replace(none, l1=1e-5), replace(none, label_smoothing=0.1),
+                      replace(none, hidden=(256,)), replace(none, hidden=(256,), dropout=0.5)], base, profile, seeds)
+
+
+def optimizer_rates(profile: str, names=training.OPTIMIZERS, epochs: int = 0) -> list[Config]:
+    """The learning rate of each optimizer, on the validation split, one seed."""
+    base = ablation(profile, epochs)
+    return [config for name in names for config in rates(replace(base, optimizer=name), RATES[name])]
+
+
+def optimizers(profile: str, names=training.OPTIMIZERS, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """Each optimizer at the learning rate that did best in `optimizer_rates`."""
+    base = ablation(profile, epochs)
+    best = best_rates(optimizer_rates(profile, names, epochs), "optimizer", "optimizer_rates", profile)
+    return each_seed([replace(base, optimizer=name, learning_rate=best[name]) for name in names], base, profile, seeds)
+
+
+def linear(t: float) -> float:
+    """A schedule written by hand: from 1 straight down to 0."""
+    return 1.0 - t
+
+
+def schedules(profile: str, names=("constant", "multi_step", "cosine", "one_cycle", linear),
+              epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """Learning-rate schedules on SGD, all at the baseline's rate."""
+    base = ablation(profile, epochs)
+    return each_seed([replace(base, schedule=name) for name in names], base, profile, seeds)
+
+
+def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """One component or strategy at a time, changed in the baseline, which comes first."""
+    base = ablation(profile, epochs)
+    changes = [dict(hidden=(64,)), dict(hidden=(256,)), dict(hidden=(256, 128)), dict(hidden=(256,), dropout=0.5),
+               dict(width=base.width / 2), dict(width=base.width * 2), dict(model="resnet34"), dict(model="plain18"),
+               dict(model="plain34"), dict(batch_norm=False),
+               dict(batch_norm=False, learning_rate=base.learning_rate / 10)]
+    return each_seed([base, *(replace(base, **change) for change in changes)], base, profile, seeds)
 
 
 BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's
@@ -102,7 +231,9 @@ def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -
         raise ValueError(f"{what}={value!r} is no list of numbers: {error}") from None
 
 
-EXPERIMENTS = {f.__name__: f for f in (table_1, table_1_rate)}
+EXPERIMENTS = {f.__name__: f for f in (
+    table_1, table_1_rate, activations, activations_others, loss_rates, losses, losses_tuned, regularisation,
+    optimizer_rates, optimizers, schedules, components, bn_band, bn_measured, bn_control)}
 
 
 def configs(experiment: str, profile: str) -> list[Config]:
@@ -110,3 +241,58 @@ def configs(experiment: str, profile: str) -> list[Config]:
     if experiment not in EXPERIMENTS:
         raise ValueError(f"unknown experiment {experiment!r}; choose from {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[experiment](profile)
+
+
+def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -> dict[str, float]:
+    """The learning rate with the highest validation accuracy in the records of a sweep, for each value of `field`."""
+    from cifar_helpers import runs  # the one place that looks ahead: what is trained depends on an earlier training
+
+    best = {}
+    for config in sweep:
+        run = runs.find(config, profile)
+        if run is None:
+            raise ValueError(f"the learning rates are chosen from {experiment}, which has no record of "
+                             f"{config.name} at {config.learning_rate:g} yet: python -m cifar_helpers train "
+                             f"{experiment} --profile {profile}")
+        option, accuracy = getattr(config, field), run.record["validation_accuracy"]
+        if option not in best or accuracy > best[option][0]:
+            best[option] = accuracy, config.learning_rate
+    return {option: rate for option, (_, rate) in best.items()}
+
+
+def label(config: Config, baseline: Config) -> str:
+    """What sets a config apart from the baseline, for a reader: "hidden (256, 128)"; "baseline" where nothing does."""
+    told = []
+    for field in (f.name for f in dataclasses.fields(Config)):
+        value, usual = getattr(config, field), getattr(baseline, field)
+        if value == usual or field in ("seed", "keep_logits", "keep_weights", "keep_steps", "measure", "measure_every"):
+            continue
+        told.append({"model": lambda: models.TITLES[value], "width": lambda: f"{value / usual:g} x filters",
+                     "hidden": lambda: "hidden " + ", ".join(map(str, value)),
+                     "batch_norm": lambda: "no batch norm", "schedule": lambda: schedule_label(value).split("@")[0],
+                     "weight_decay": lambda: "L2" if value else "no L2", "l1": lambda: "L1",
+                     "learning_rate": lambda: f"rate {value:g}",
+                     "label_smoothing": lambda: "label smoothing"}.get(
+                         field, lambda: f"{field} {value}".replace("_", " "))())
+    return ", ".join(told) or "baseline"
+
+
+def choose(value: str | Iterable[str], known: Iterable[str], what: str) -> list[str]:
+    """The names that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for all known ones.
+
+    ValueError lists the known names where one is unknown.
+    """
+    known = list(known)
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            names = json.loads(text) if text.startswith("[") else [name.strip() for name in text.split(",")]
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{what}={text!r} is no list of names: {error}") from None
+    else:
+        names = value
+    names = [name for name in dict.fromkeys(names) if name] or known
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown name {name!r} in {what}; choose from {', '.join(map(str, known))}")
+    return names

@@ -36,20 +36,31 @@ class Run:
     @property
     def steps(self) -> np.ndarray:
         """The loss of every step, where the config kept it."""
-        return np.load(self._file("steps.npz", "keep_steps"))["loss"]
+        return np.load(self._file("steps.npz", "keep_steps=True"))["loss"]
+
+    @property
+    def logits(self) -> tuple[np.ndarray, np.ndarray]:
+        """((N, 10) float32, (N,) int64): logits and labels of the evaluated images after the last epoch."""
+        with np.load(self._file("logits.npz", "keep_logits=True")) as file:
+            return file["logits"].astype(np.float32), file["labels"].astype(np.int64)
+
+    @property
+    def measurements(self) -> pd.DataFrame:
+        """What config.measure names, with the epoch and the step at which it was measured."""
+        return pd.read_csv(self._file("measurements.csv", "measure='silent_units'"))
 
     def model(self) -> torch.nn.Module:
         """The trained network in evaluation mode, float32 from half-precision weights."""
-        config, file = self.config, self._file("weights.safetensors", "keep_weights")
+        config, file = self.config, self._file("weights.safetensors", "keep_weights=True")
         model = models.build(config.model, activation=config.activation, hidden=config.hidden,
-                             dropout=config.dropout, width=config.width)
+                             dropout=config.dropout, width=config.width, batch_norm=config.batch_norm)
         model.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor
                                for name, tensor in load_file(file).items()})
         return model.eval()
 
-    def _file(self, name: str, field: str) -> Path:
+    def _file(self, name: str, how: str) -> Path:
         if not (self.folder / name).exists():
-            raise FileNotFoundError(f"{self.folder.name} has no {name}: train it with Config({field}=True)")
+            raise FileNotFoundError(f"{self.folder.name} has no {name}: train it with Config({how})")
         return self.folder / name
 
 
@@ -86,13 +97,14 @@ def get(config: Config, experiment: str = "single", profile: str | None = None, 
 
 
 def get_all(experiment: str, profile: str | None = None, device: str | None = None,
-            executor: concurrent.futures.Executor | None = None) -> list[Run]:
+            executor: concurrent.futures.Executor | None = None, configs: list[Config] | None = None) -> list[Run]:
     """The records of an experiment in its order; what is missing is trained, side by side on an `executor`.
 
+    `configs` stand in for the experiment's own: `experiments.activations(profile, names=["relu", "silu"])`.
     A failed run does not stop the others; the first failure is raised when all have ended.
     """
     profile = experiments.profile(profile)
-    configs = experiments.configs(experiment, profile)
+    configs = experiments.configs(experiment, profile) if configs is None else configs
     if executor is None:
         return [get(config, experiment, profile, device) for config in configs]
     futures = [executor.submit(get, config, experiment, profile, device) for config in configs]
@@ -122,6 +134,11 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
         result.history.to_csv(temporary / "history.csv", index=False)
         if config.keep_steps:
             np.savez_compressed(temporary / "steps.npz", loss=result.steps)
+        if config.keep_logits:
+            np.savez_compressed(temporary / "logits.npz", logits=result.logits.astype(np.float16),
+                                labels=result.labels.astype(np.uint8))
+        if config.measure:
+            result.measured.to_csv(temporary / "measurements.csv", index=False)
         if config.keep_weights:
             save_file({name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
                        for name, tensor in result.model.state_dict().items()}, temporary / "weights.safetensors")

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from cifar_helpers import data, losses, models, schedules
+from cifar_helpers import data, losses, measurements, models, schedules
 from cifar_helpers.batches import Batches
 from cifar_helpers.progress import bar
 
@@ -40,6 +40,7 @@ class Config:
     hidden: tuple[int, ...] = ()
     dropout: float = 0.0
     width: float = 1.0
+    batch_norm: bool = True  # False puts a learned shift per channel in the place of each
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0  # share of the target that is spread over all classes
     optimizer: str = "sgd"
@@ -65,10 +66,14 @@ class Config:
     seed: int = 0
     keep_weights: bool = False
     keep_steps: bool = False  # the loss of every step
+    keep_logits: bool = False  # of the evaluated images after the last epoch
+    measure: str = ""  # a name in measurements.MEASUREMENTS: what is measured while the run goes on
+    measure_every: int = 0  # steps from one measurement to the next; 0 for one at each epoch's end
 
     def __post_init__(self):
         choices = {"model": models.NAMES, "activation": models.ACTIVATIONS, "loss": tuple(losses.LOSSES),
-                   "optimizer": OPTIMIZERS, "precision": PRECISIONS, "data": DATASETS, "evaluate": EVALUATIONS}
+                   "optimizer": OPTIMIZERS, "precision": PRECISIONS, "data": DATASETS, "evaluate": EVALUATIONS,
+                   "measure": ("", *measurements.MEASUREMENTS)}
         for field, names in choices.items():
             if getattr(self, field) not in names:
                 raise ValueError(f"unknown {field} {getattr(self, field)!r}; choose from {', '.join(names)}")
@@ -77,6 +82,8 @@ class Config:
         for field in ("epochs", "batch_size"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
+        if self.measure_every < 0:
+            raise ValueError(f"measure_every must be at least 0, not {self.measure_every}")
         for field in ("images", "test_images"):
             if getattr(self, field) is not None and getattr(self, field) < 10:
                 raise ValueError(f"{field} must be at least 10 (one of each class), not {getattr(self, field)}")
@@ -110,6 +117,9 @@ class Result:
     history: pd.DataFrame
     model: nn.Module  # the weights that were evaluated (the average, where ema is set)
     steps: np.ndarray  # (steps,) loss of every step, float32
+    measured: pd.DataFrame  # the rows of the config's measurement, with their step and epoch; empty without one
+    logits: np.ndarray | None  # (evaluated images, 10) float32, where the config keeps them
+    labels: np.ndarray | None  # (evaluated images,) int64, beside the logits
     diverged: bool  # the loss left the numbers; the history ends there
     images_per_second: float  # in training, evaluation left out
     peak_memory_mb: float  # of the process on a CPU, of the allocator on a GPU
@@ -159,17 +169,22 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
 
 
 @torch.inference_mode()
+def predict(model: nn.Module, batches: Batches, precision: str = "float32") -> tuple[torch.Tensor, torch.Tensor]:
+    """(logits (N, classes) float32, labels (N,) int64) of the model in evaluation mode over batches of one epoch."""
+    model.eval()
+    logits, labels = [], []
+    for images, batch_labels in batches.epoch(0):
+        with autocast(images.device.type, precision):
+            logits.append(model(images).float())
+        labels.append(batch_labels)
+    return torch.cat(logits), torch.cat(labels)
+
+
 def evaluate(model: nn.Module, batches: Batches, loss: str = "cross_entropy", precision: str = "float32"):
     """(mean loss, accuracy in percent) of the model in evaluation mode over batches of one epoch."""
-    model.eval()
-    total, correct, count = 0.0, 0, 0
-    for images, labels in batches.epoch(0):
-        with autocast(images.device.type, precision):
-            logits = model(images)
-        total += losses.LOSSES[loss](logits.float(), labels, 0.0).double() * len(labels)
-        correct += (logits.argmax(1) == labels).sum()
-        count += len(labels)
-    return float(total) / count, 100 * float(correct) / count
+    logits, labels = predict(model, batches, precision)
+    correct = (logits.argmax(1) == labels).double().mean()
+    return losses.LOSSES[loss](logits, labels, 0.0).item(), 100 * correct.item()
 
 
 def autocast(device_type: str, precision: str):
@@ -188,26 +203,39 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
     _reset_peak_memory(device)
     torch.manual_seed(config.seed)
     model = models.build(config.model, activation=config.activation, hidden=config.hidden, dropout=config.dropout,
-                         width=config.width).to(device, memory_format=torch.channels_last)
+                         width=config.width, batch_norm=config.batch_norm)
+    model = model.to(device, memory_format=torch.channels_last)
     training, held = batches_for(config, cifar, device)
     optimizer = optimizer_for(config, model.parameters())
     total = config.epochs * len(training)
     factor = schedules.resolve(config.schedule, config.warmup)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(factor(min(step / total, 1.0))))
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True) if config.ema else None
+    average = None
+    if config.ema:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
     state = _State(model, average, optimizer, scheduler)
-    rows, steps = state.restore(checkpoint, config)
+    rows, steps, measured = state.restore(checkpoint, config)
     forward = torch.compile(model) if config.compile else model
     evaluated = average.module if average else model
     penalised = [p for p in model.parameters() if p.dim() > 1]
     criterion = losses.LOSSES[config.loss]
+    measure = measurements.MEASUREMENTS.get(config.measure)
+
+    def measure_now(epoch: int, step: int, batch) -> float:
+        """The seconds that it took."""
+        before = time.perf_counter()
+        measured.extend({"epoch": epoch, "step": step, **row} for row in measure(model, batch, held, config))
+        return time.perf_counter() - before
+
     diverged = bool(rows) and not math.isfinite(rows[-1]["train_loss"])
     with bar(total, config.name, initial=len(steps), unit="step") as progress:
         for epoch in range(len(rows), 0 if diverged else config.epochs):
             started, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
             epoch_losses, correct = [], torch.zeros((), device=device, dtype=torch.int64)
             model.train()
-            for images, labels in training.epoch(epoch):
+            for step, (images, labels) in enumerate(training.epoch(epoch), start=epoch * len(training)):
+                if measure and config.measure_every and step % config.measure_every == 0:
+                    started += measure_now(epoch + 1, step, (images, labels))  # no part of the training's time
                 with autocast(images.device.type, config.precision):
                     logits = forward(images)
                 loss = criterion(logits.float(), labels, config.label_smoothing)
@@ -233,7 +261,9 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
                          "learning_rate": rate, "seconds": seconds})
             steps += epoch_losses.tolist()
             progress.set_postfix(loss=f"{rows[-1]['train_loss']:.3f}", accuracy=f"{held_accuracy:.2f}%", refresh=False)
-            state.save(checkpoint, config, rows, steps)
+            if measure and not config.measure_every:
+                measure_now(epoch + 1, step + 1, (images, labels))
+            state.save(checkpoint, config, rows, steps, measured)
             if after_epoch:
                 after_epoch(epoch + 1)
             if not math.isfinite(rows[-1]["train_loss"]):
@@ -241,8 +271,11 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
                 break
     history = pd.DataFrame(rows)
     trained_images = len(history) * len(training) * config.batch_size
-    return Result(history, evaluated, np.array(steps, dtype=np.float32), diverged,
-                  trained_images / history["seconds"].sum(), _peak_memory_mb(device))
+    logits = labels = None
+    if config.keep_logits:
+        logits, labels = (tensor.cpu().numpy() for tensor in predict(evaluated, held, config.precision))
+    return Result(history, evaluated, np.array(steps, dtype=np.float32), pd.DataFrame(measured), logits, labels,
+                  diverged, trained_images / history["seconds"].sum(), _peak_memory_mb(device))
 
 
 def _reset_peak_memory(device: str) -> None:
@@ -273,10 +306,12 @@ class _State:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LambdaLR
 
-    def save(self, path: Path | None, config: Config, rows: list[dict], steps: list[float]) -> None:
+    def save(self, path: Path | None, config: Config, rows: list[dict], steps: list[float],
+             measured: list[dict]) -> None:
         if path is None:
             return
         content = {"config": json.dumps(config.to_dict()), "rows": rows, "steps": steps,
+                   "measured": measured,
                    "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
                    "scheduler": self.scheduler.state_dict(),
                    "average": self.average.state_dict() if self.average else None,
@@ -292,10 +327,10 @@ class _State:
                           "again: training goes on from the last checkpoint") from error
         temporary.replace(path)
 
-    def restore(self, path: Path | None, config: Config) -> tuple[list[dict], list[float]]:
-        """Rows and step losses so far; ([], []) where there is no checkpoint to go on from."""
+    def restore(self, path: Path | None, config: Config) -> tuple[list, list, list]:
+        """Rows, step losses and measurements so far; three empty lists where there is nothing to go on from."""
         if path is None or not path.exists():
-            return [], []
+            return [], [], []
         try:
             content = torch.load(path, weights_only=True, map_location="cpu")
             if content["config"] != json.dumps(config.to_dict()):
@@ -305,7 +340,7 @@ class _State:
             path.replace(aside)
             print(f"{path.name} cannot be used ({error}); set aside as {aside.name}, training from the start",
                   file=sys.stderr)
-            return [], []
+            return [], [], []
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.scheduler.load_state_dict(content["scheduler"])
@@ -314,4 +349,4 @@ class _State:
         torch.set_rng_state(content["rng"])
         if content["cuda_rng"]:
             torch.cuda.set_rng_state_all(content["cuda_rng"])
-        return content["rows"], content["steps"]
+        return content["rows"], content["steps"], content["measured"]

@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cifar_helpers import models
+from cifar_helpers.models.network import Shift
 
 PARAMETERS = {
     "resnet18": 11_173_962,
@@ -19,6 +20,8 @@ PARAMETERS = {
     "vgg_a": 9_750_922,
     "vgg_a_bn": 9_756_426,
     "vgg_a_bn_noise": 9_756_426,
+    "plain18": 11_000_138,
+    "plain34": 21_108_298,
 }
 # The operator that each activation ends in: what the trace below counts.
 OPERATORS = {
@@ -33,6 +36,7 @@ OPERATORS = {
     "softmax": "_softmax",
     "tanh": "tanh",
     "hardtanh": "hardtanh",
+    "silu": "silu",
 }
 every_network = pytest.mark.parametrize("name", models.NAMES)
 
@@ -159,6 +163,52 @@ def test_gradients_keep_the_memory_format(name):
             module.register_forward_hook(check)
     network(images().contiguous(memory_format=torch.channels_last)).sum().backward()
     assert not wrong
+
+
+@pytest.mark.parametrize("depth", (18, 34))
+def test_plain_networks_are_the_resnets_without_their_shortcuts(depth):
+    with torch.device("meta"):
+        residual, plain = models.build(f"resnet{depth}"), models.build(f"plain{depth}")
+    shortcuts = sum(parameters(module) for name, module in residual.named_modules() if name.endswith("downsample"))
+    assert parameters(plain) == parameters(residual) - shortcuts < parameters(residual)
+    convolutions = [sum(isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) for module in network.modules())
+                    for network in (residual, plain)]
+    assert convolutions == [depth - 1, depth - 1]
+
+
+def test_plain_block_adds_nothing_to_its_input():
+    block = models.stages(small("plain18"))["stage1"][0]
+    for module in block.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.zeros_(module.weight)
+    assert not block(images().repeat(1, 6, 1, 1)[:, :16]).any()  # a shortcut would let the input through
+
+
+@every_network
+def test_no_batch_norm_leaves_a_shift_per_channel(name):
+    usual, network = small(name), small(name, batch_norm=False).double()
+    norms = [module for module in usual.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert not [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert parameters(network) == parameters(usual) - sum(norm.num_features for norm in norms)
+    shifts = [module for module in network.modules() if isinstance(module, Shift)]
+    assert [shift.bias.shape for shift in shifts] == [norm.weight.shape for norm in norms]
+    batch = images().double()
+    with torch.no_grad():
+        before = network(batch)
+        for shift in shifts:
+            shift.bias += 0.5
+            assert not torch.allclose(network(batch), before)
+            shift.bias -= 0.5
+        assert torch.equal(network(batch), before)
+
+
+def test_a_shift_acts_like_the_bias_of_the_convolution_before_it():
+    block = small("plain18", batch_norm=False).stem
+    reference = nn.Conv2d(3, 16, 3, padding=1)
+    with torch.no_grad():
+        block[0].weight.copy_(reference.weight)
+        block[1].bias.copy_(reference.bias)
+    torch.testing.assert_close(block[:2](images()), reference(images()))
 
 
 @pytest.mark.parametrize("width", (0.1, 0.25, 0.5, 1.5))

@@ -46,6 +46,33 @@ def test_killed_after_any_epoch_ends_with_the_same_history(cifar, tmp_path, chan
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
 
+def test_measured_run_is_the_run_without_measuring_and_survives_a_kill(cifar, tmp_path):
+    for every in (0, 3):
+        config = dataclasses.replace(TINY, measure="silent_units", measure_every=every, keep_logits=True, dropout=0.5,
+                                     hidden=(16,))
+        whole = train(config, cifar, device="cpu")
+        plain = train(dataclasses.replace(config, measure="", measure_every=0), cifar, device="cpu")
+        assert (whole.steps == plain.steps).all() and len(plain.measured) == 0
+        assert (whole.logits == plain.logits).all()
+        assert sorted(set(whole.measured.step)) == ([4, 8, 12] if every == 0 else [0, 3, 6, 9])
+        assert set(whole.measured.epoch) == {1, 2, 3}
+
+        def kill(epoch):
+            raise Killed
+        checkpoint = tmp_path / f"{every}.pt"
+        with pytest.raises(Killed):
+            train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
+        pd.testing.assert_frame_equal(train(config, cifar, device="cpu", checkpoint=checkpoint).measured, whole.measured)
+
+
+def test_logits_are_those_of_the_last_epoch(cifar):
+    config = dataclasses.replace(TINY, keep_logits=True)
+    result = train(config, cifar, device="cpu")
+    assert result.logits.shape == (100, 10) and result.labels.shape == (100,)
+    assert 100 * (result.logits.argmax(1) == result.labels).mean() == result.history.test_accuracy.iloc[-1]
+    assert train(TINY, cifar, device="cpu").logits is None
+
+
 def test_spoiled_checkpoint_is_set_aside_not_deleted(cifar, tmp_path, capsys):
     checkpoint = tmp_path / "state.pt"
     checkpoint.write_bytes(b"half a file")
@@ -78,7 +105,7 @@ def test_validation_run_never_reads_the_test_images(cifar):
 
 @pytest.mark.parametrize("changes", [{"l1": 1e-3}, {"clip": 0.01}, {"ema": 0.9}, {"label_smoothing": 0.2},
                                      {"cutout": 8}, {"precision": "float32"}, {"weight_decay": 0.1}, {"seed": 1},
-                                     {"loss": "mse"}, {"warmup": 0.5}, {"momentum": 0.0}, {"flip": False}])
+                                     {"loss": "mse"}, {"batch_norm": False}, {"warmup": 0.5}, {"momentum": 0.0}, {"flip": False}])
 def test_every_option_does_something(cifar, changes):
     """The original parsed options that did nothing."""
     config = dataclasses.replace(TINY, epochs=2, images=100)

@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from .activations import ACTIVATIONS, replace_relus
+from .activations import ACTIVATIONS, is_activation, replace_relus
 from .densenet import densenet121
 from .dla import dla
 from .dpn import dpn26
-from .network import Network, initialise
-from .resnet import resnet18, resnet34, resnext50_32x4d
+from .network import Network, initialise, replace_batch_norms
+from .resnet import plain18, plain34, resnet18, resnet34, resnext50_32x4d
 from .vgg import vgg_a, vgg_a_bn, vgg_a_bn_noise
 
 FAMILIES = {
@@ -20,6 +20,8 @@ FAMILIES = {
     "vgg_a": vgg_a,
     "vgg_a_bn": vgg_a_bn,
     "vgg_a_bn_noise": vgg_a_bn_noise,
+    "plain18": plain18,
+    "plain34": plain34,
 }
 NAMES = tuple(FAMILIES)
 TITLES = {
@@ -32,8 +34,10 @@ TITLES = {
     "vgg_a": "VGG-A",
     "vgg_a_bn": "VGG-A with batch norm",
     "vgg_a_bn_noise": "VGG-A with noisy batch norm",
+    "plain18": "Plain18",
+    "plain34": "Plain34",
 }
-__all__ = ["ACTIVATIONS", "NAMES", "TITLES", "Network", "build", "stages"]
+__all__ = ["ACTIVATIONS", "NAMES", "TITLES", "Network", "build", "is_activation", "stages"]
 
 
 def build(
@@ -43,6 +47,7 @@ def build(
     dropout: float = 0.0,
     width: float = 1.0,
     classes: int = 10,
+    batch_norm: bool = True,
 ) -> Network:
     """A network with fresh weights (drawn from torch's global generator), float32, on the CPU.
 
@@ -50,6 +55,7 @@ def build(
     hidden: sizes of fully connected layers before the classifier, each with the activation after it.
     dropout: share of units, 0 to below 1, that are zeroed after each hidden layer while training.
     width: scales the number of filters of every layer (rounded to what the groups can divide), 1 = the paper's.
+    batch_norm: False puts a learned shift per channel in the place of each BatchNorm2d.
     """
     if name not in NAMES:
         raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(NAMES)}")
@@ -65,6 +71,8 @@ def build(
         raise ValueError(f"width scales the number of filters and is above 0, not {width}")
     network = Network(FAMILIES[name](width), tuple(hidden), dropout, classes)
     replace_relus(network, activation)
+    if not batch_norm:
+        replace_batch_norms(network)
     initialise(network)
     return network
 

@@ -1,4 +1,4 @@
-"""The activations, and the one function that puts one of them into every place of a network."""
+"""The activations, and the function that puts one of them into every place of a network."""
 
 from functools import partial
 
@@ -16,8 +16,14 @@ MAKERS = {
     "softmax": partial(nn.Softmax, dim=1),  # over the channels of each position
     "tanh": nn.Tanh,
     "hardtanh": nn.Hardtanh,
+    "silu": nn.SiLU,  # a line like this adds any other of torch.nn
 }
 ACTIVATIONS = tuple(MAKERS)
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether a module of a network is one of the activations."""
+    return isinstance(module, tuple(getattr(maker, "func", maker) for maker in MAKERS.values()))
 
 
 def replace_relus(network: nn.Module, activation: str) -> None:

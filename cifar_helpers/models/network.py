@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -57,6 +58,25 @@ def conv_norm(inputs: int, outputs: int, size: int, stride: int = 1, groups: int
     """A convolution that keeps the image's size at stride 1, and its batch norm (which makes a bias useless)."""
     conv = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+
+class Shift(nn.Module):
+    """A learned shift of each channel, 0 at the start: what is left of a batch norm without norm and scale."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias[:, None, None].to(x.dtype)  # autocast's bfloat16 stays bfloat16
+
+
+def replace_batch_norms(network: nn.Module) -> None:
+    """Put a shift in the place of each BatchNorm2d: it acts as the bias of the convolution before it."""
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, Shift(child.num_features))
 
 
 def initialise(network: nn.Module) -> None:

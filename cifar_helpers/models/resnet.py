@@ -1,8 +1,11 @@
-"""ResNet (arXiv 1512.03385) and ResNeXt (arXiv 1611.05431), from torchvision's blocks.
+"""ResNet and the plain networks it is compared with (arXiv 1512.03385), ResNeXt (arXiv 1611.05431).
 
-For 32x32 images the stem is one 3x3 convolution with no pooling after it, so the first stage sees all 32x32
-positions and the last one 4x4.
+Residual blocks are torchvision's. For 32x32 images the stem is one 3x3 convolution with no pooling after it,
+so the first stage sees all 32x32 positions and the last one 4x4.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 from torchvision.models import resnet
@@ -46,28 +49,47 @@ def residual(block: type, inputs: int, planes: int, stride: int = 1, **options) 
     return block(inputs, planes, stride, shortcut, **options)
 
 
-def parts(block: type, depths: tuple[int, ...], width: float, multiple: int = 8, **options) -> Parts:
-    """Four stages of `depths` blocks; each stage but the first halves the image and doubles the filters."""
+def plain(inputs: int, planes: int, stride: int = 1) -> nn.Sequential:
+    """The BasicBlock without its shortcut (and so without the shortcut's convolution)."""
+    first, second = conv_norm(inputs, planes, 3, stride), conv_norm(planes, planes, 3)
+    return nn.Sequential(*first, nn.ReLU(), *second, nn.ReLU())
+
+
+def parts(make: Callable[..., nn.Module], depths: tuple[int, ...], width: float, multiple: int = 8,
+          expansion: int = 1) -> Parts:
+    """Four stages of `depths` blocks; each stage but the first halves the image and doubles the filters.
+
+    make(inputs, planes, stride) is one block, of `planes` times `expansion` channels at its output.
+    """
     inputs = scaled(64, width, multiple)
     stem = nn.Sequential(*conv_norm(3, inputs, 3), nn.ReLU())
     stages = []
     for number, depth in enumerate(depths):
         planes = scaled(64 * 2**number, width, multiple)
-        blocks = [residual(block, inputs, planes, 1 if number == 0 else 2, **options)]
-        inputs = planes * block.expansion
-        blocks += [residual(block, inputs, planes, **options) for _ in range(depth - 1)]
+        blocks = [make(inputs, planes, 1 if number == 0 else 2)]
+        inputs = planes * expansion
+        blocks += [make(inputs, planes, 1) for _ in range(depth - 1)]
         stages.append(nn.Sequential(*blocks))
     return Parts(stem, stages, inputs)
 
 
 def resnet18(width: float) -> Parts:
-    return parts(BasicBlock, (2, 2, 2, 2), width)
+    return parts(partial(residual, BasicBlock), (2, 2, 2, 2), width)
 
 
 def resnet34(width: float) -> Parts:
-    return parts(BasicBlock, (3, 4, 6, 3), width)
+    return parts(partial(residual, BasicBlock), (3, 4, 6, 3), width)
+
+
+def plain18(width: float) -> Parts:
+    return parts(plain, (2, 2, 2, 2), width)
+
+
+def plain34(width: float) -> Parts:
+    return parts(plain, (3, 4, 6, 3), width)
 
 
 def resnext50_32x4d(width: float) -> Parts:
     # 64 planes are 32 groups of 4 filters: a multiple of 16 planes keeps the filters of a group whole.
-    return parts(Bottleneck, (3, 4, 6, 3), width, multiple=16, groups=32, base_width=4)
+    make = partial(residual, Bottleneck, groups=32, base_width=4)
+    return parts(make, (3, 4, 6, 3), width, multiple=16, expansion=Bottleneck.expansion)

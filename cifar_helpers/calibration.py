@@ -1,0 +1,61 @@
+"""How far a network's probabilities can be believed: reliability and expected calibration error."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+# The readout that a loss trains for: a loss is smallest where this is the probability of each class.
+READOUTS = {"cross_entropy": "softmax", "mse": "clipped", "bce_with_logits": "sigmoid",
+            "multilabel_soft_margin": "sigmoid"}
+
+
+def probabilities(logits: np.ndarray, readout: str = "softmax") -> np.ndarray:
+    """Logits (N, K) as probabilities (N, K), float64 from 0 to 1, each row's sum 1.
+
+    readout: "softmax"; "sigmoid", one logistic function per class, divided by their sum; "clipped", the logits
+    themselves, those below 0 set to 0, divided by their sum. Each keeps the order of a row's logits.
+    """
+    logits = torch.as_tensor(logits, dtype=torch.float64)
+    match readout:
+        case "softmax":
+            shares = logits.softmax(1)
+        case "sigmoid":
+            # a quotient of exponentials, since 1 / (1 + exp(-z)) of all classes may round to 0
+            shares = torch.nn.functional.logsigmoid(logits).softmax(1)
+        case "clipped":
+            shares = logits.clamp(min=0) + 1e-9 * logits.softmax(1)  # the softmax only breaks ties, of zeros say
+            shares = shares / shares.sum(1, keepdim=True)
+        case _:
+            raise ValueError(f"unknown readout {readout!r}; choose from softmax, sigmoid, clipped")
+    return shares.clamp(max=1).numpy()  # torchmetrics takes 1 + 1e-16 for a logit
+
+
+def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout: str = "softmax") -> pd.DataFrame:
+    """A row per bin of equal width, in percent: low, high, mean confidence, accuracy, and the count of images.
+
+    logits (N, K), labels (N,). The confidence is the largest probability of an image. NaN for an empty bin; images
+    whose logits are not finite are in none.
+    """
+    shares = probabilities(logits, readout)
+    confidence, edges = shares.max(1), np.linspace(0, 1, bins + 1)
+    known = np.isfinite(confidence)
+    # a bin holds its lower edge, as in torchmetrics; the last one its upper edge as well
+    number = np.minimum(np.searchsorted(edges, confidence[known], side="right") - 1, bins - 1)
+    images = pd.DataFrame({"confidence": 100 * confidence[known],
+                           "accuracy": 100.0 * (shares.argmax(1) == labels)[known]})
+    rows = images.groupby(number).agg(confidence=("confidence", "mean"), accuracy=("accuracy", "mean"),
+                                      count=("accuracy", "size")).reindex(range(bins))
+    rows = rows.assign(low=100 * edges[:-1], high=100 * edges[1:], count=rows["count"].fillna(0).astype(int))
+    return rows[["low", "high", "confidence", "accuracy", "count"]]
+
+
+def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout: str = "softmax") -> float:
+    """Expected calibration error in percentage points: the mean of |accuracy - confidence| over bins, by their counts.
+
+    Guo et al. 2017, arXiv 1706.04599, with torchmetrics. NaN where a logit is not finite (torchmetrics would say 0).
+    """
+    if not np.isfinite(logits).all():
+        return float("nan")
+    shares, labels = torch.as_tensor(probabilities(logits, readout)), torch.as_tensor(labels)
+    return 100 * multiclass_calibration_error(shares, labels, shares.shape[1], n_bins=bins, norm="l1").item()

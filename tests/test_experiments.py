@@ -1,0 +1,86 @@
+import dataclasses
+
+import pytest
+
+from cifar_helpers import experiments, models, runs, training
+from cifar_helpers.training import Config
+
+ABLATIONS = ("activations", "activations_others", "losses", "regularisation", "schedules", "components")
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_option_of_an_ablation_has_the_same_seeds_and_the_baseline_is_among_them(name):
+    configs = experiments.configs(name, "quick")
+    seeds = {}
+    for config in configs:
+        seeds.setdefault(dataclasses.replace(config, seed=0), []).append(config.seed)
+    assert set(map(tuple, seeds.values())) == {(0, 1, 2)}
+    labels = [experiments.label(config, experiments.ablation("quick")) for config in configs]
+    assert "baseline" in labels or name == "activations_others"
+
+
+def test_one_record_of_the_baseline_serves_every_ablation():
+    first = {name: {c.hash for c in experiments.configs(name, "full")} for name in ABLATIONS}
+    del first["activations_others"]  # half as long
+    assert len(set.intersection(*first.values())) == 3
+
+
+def test_ablations_change_one_thing():
+    base = experiments.ablation("quick")
+    for config in experiments.activations("quick") + experiments.losses("quick") + experiments.schedules("quick"):
+        assert experiments.label(config, base).count(",") == 0
+
+
+def test_epochs_and_seeds_can_be_asked_for():
+    configs = experiments.activations("full", names=["relu", "silu"], epochs=5, seeds=4)
+    assert len(configs) == 8 and {c.epochs for c in configs} == {5} and {c.seed for c in configs} == {0, 1, 2, 3}
+
+
+def test_label_says_what_differs():
+    base = experiments.ablation("quick")
+    for changes, text in (({}, "baseline"), ({"hidden": (256, 128)}, "hidden 256, 128"), ({"seed": 5}, "baseline"),
+                          ({"width": base.width * 2}, "2 x filters"), ({"model": "plain18"}, models.TITLES["plain18"]),
+                          ({"batch_norm": False, "learning_rate": 0.003}, "no batch norm, rate 0.003"),
+                          ({"schedule": experiments.linear}, "linear"), ({"weight_decay": 0.0}, "no L2")):
+        assert experiments.label(dataclasses.replace(base, **changes), base) == text
+
+
+@pytest.mark.parametrize("value", [["relu", "silu"], '["relu", "silu"]', "relu, silu", "relu,silu,relu"])
+def test_choose_reads_lists_json_and_commas(value):
+    assert experiments.choose(value, models.ACTIVATIONS, "activations") == ["relu", "silu"]
+
+
+def test_choose_names_what_is_known():
+    assert experiments.choose("", ("a", "b"), "letters") == ["a", "b"]
+    with pytest.raises(ValueError, match="unknown name 'swish' in activations; choose from relu, relu6"):
+        experiments.choose("relu, swish", models.ACTIVATIONS, "activations")
+    with pytest.raises(ValueError, match="no list of names"):
+        experiments.choose('["relu"', models.ACTIVATIONS, "activations")
+
+
+def test_tuned_experiments_take_the_rate_that_validates_best(results, monkeypatch):
+    with pytest.raises(ValueError, match="train optimizer_rates --profile smoke"):
+        experiments.optimizers("smoke")
+    best = {"sgd": 0.03, "adam": 0.003, "rmsprop": 0.0001, "adadelta": 3.0}
+
+    def find(config, profile):
+        accuracy = 50.0 + (config.learning_rate == best[config.optimizer])
+        return runs.Run(None, {"validation_accuracy": accuracy}, None)
+
+    monkeypatch.setattr(runs, "find", find)
+    chosen = experiments.optimizers("smoke", seeds=1)
+    assert {c.optimizer: c.learning_rate for c in chosen} == best
+    assert all(c.evaluate == "test" for c in chosen)
+    assert all(c.evaluate == "validation" for c in experiments.optimizer_rates("full") + experiments.loss_rates("full"))
+
+
+def test_sweeps_hold_the_rate_of_the_baseline():
+    for profile in experiments.PROFILES:
+        assert experiments.ablation(profile).learning_rate in experiments.RATES["sgd"]
+
+
+def test_every_measurement_has_a_name():
+    assert Config("resnet18", measure="silent_units").measure == "silent_units"
+    with pytest.raises(ValueError, match="unknown measure 'dead'.*silent_units"):
+        Config("resnet18", measure="dead")
+    assert training.OPTIMIZERS == tuple(experiments.RATES)

@@ -26,7 +26,7 @@ PROBE = 200  # held-out images on which `shift` looks at the layers
 
 @contextlib.contextmanager
 def unchanged(model: nn.Module) -> Iterator[None]:
-    """Inside, do anything to the model; afterwards its weights, buffers, modes and torch's random state are as before."""
+    """Do anything to the model inside; afterwards its weights, buffers, modes and the random numbers are as before."""
     tensors = [*model.parameters(), *model.buffers()]
     saved, modes = [tensor.detach().clone() for tensor in tensors], [(m, m.training) for m in model.modules()]
     with torch.random.fork_rng(_gpus(tensors)):
@@ -87,7 +87,9 @@ def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dic
     with unchanged(model):
         model.train()
         points = along_gradient(lambda: criterion(model(images), labels, config.label_smoothing),
-                                list(model.parameters()), config.learning_rate * FACTORS).fillna(np.inf)
+                                list(model.parameters()), config.learning_rate * FACTORS)
+    points["smoothness"] = points["smoothness"].mask(points["moved"] == 0, 0.0)  # where the gradient is zero
+    points = points.fillna(np.inf)
     ahead = points.iloc[1:]
     row = {"loss": points["loss"].iloc[0], "loss_low": ahead["loss"].min(), "loss_high": ahead["loss"].max(),
            "change_low": ahead["gradient_change"].min(), "change_high": ahead["gradient_change"].max(),
@@ -120,13 +122,14 @@ def shift(model: nn.Module, batch: tuple, held: Batches, config) -> list[dict]:
     rows = []
     for layer, (mean, sd) in before.items():
         moved = (after[layer][0] - mean).square() + (after[layer][1] - sd).square()
+        distance, spread = moved.mean().sqrt(), sd.square().mean().sqrt()
         rows.append({"layer": layer, "mean": float(mean.mean()), "sd": float(sd.mean()),
-                     "shift": float((moved.mean() / sd.square().mean()).sqrt())})
+                     "shift": float(distance / spread) if distance != 0 else 0.0})  # a dead layer has no spread
     return rows
 
 
 def band(runs: Sequence, smoothing: int = 1) -> pd.DataFrame:
-    """Per step the smallest and largest loss over runs at several learning rates: step (from 0), low, high, width, lost.
+    """Per step the smallest and largest loss over runs at several rates: step (from 0), low, high, width, lost.
 
     `runs` are records with keep_steps. Each loss is first averaged over the last `smoothing` steps. Runs of unequal
     length are compared up to the shortest (attrs["cut"] is then true). A run that diverged does not cut the others
@@ -181,15 +184,50 @@ def ratio(normed: Sequence[float], plain: Sequence[float], confidence: float = 0
             "outcome": outcome}
 
 
-def sentence(what: str, result: dict) -> str:
-    """`ratio`'s result for a reader: "The width of the loss band with batch norm is 0.40 times ..."."""
-    told = {"smaller": "smaller, as the paper says", "larger": "larger, against what the paper says",
-            "undecided": "no difference that these steps can show"}[result["outcome"]]
-    if not np.isfinite([result["ratio"], result["low"], result["high"]]).all():
-        return (f"{what} with batch norm cannot be divided by that without, since one of them is infinite or zero at "
-                f"many steps; it is the smaller one at {100 * result['smaller']:.0f} % of the steps.")
-    return (f"{what} with batch norm is {result['ratio']:.2g} times that without, in the median over the steps (95 % "
-            f"interval over blocks of steps {result['low']:.2g} to {result['high']:.2g}): {told}.")
+def at_equal_loss(loss: pd.DataFrame, values: pd.DataFrame, normed: str, plain: str, factor: float = 1.25):
+    """Pairs of values (normed, plain) from steps of equal loss instead of equal number.
+
+    A network that has learned more has a smaller loss, and all that is measured along its gradient is smaller with it.
+    Each step of `plain` gets the step of `normed` whose loss is nearest; pairs whose losses differ by more than the
+    factor are left out. loss and values are tables of `measured` (a column per network). Two arrays, by step of plain.
+    """
+    sides = []
+    for name in (plain, normed):
+        side = pd.DataFrame({"log": np.log(loss[name].to_numpy()), name: values[name].to_numpy()})
+        side["order"] = np.arange(len(side))
+        sides.append(side[np.isfinite(side["log"])].sort_values("log"))
+    pairs = pd.merge_asof(sides[0], sides[1].drop(columns="order"), on="log", direction="nearest",
+                          tolerance=np.log(factor)).dropna().sort_values("order")
+    return pairs[normed].to_numpy(), pairs[plain].to_numpy()
+
+
+def sentence(what: str, result: dict, one: str = "with batch norm", other: str = "without",
+             expected: str | None = "smaller", who: str = "the paper") -> str:
+    """`ratio`'s result for a reader: "The width of the loss band with batch norm is 0.40 times that without ...".
+
+    expected is what `who` says of it, "smaller" or "larger"; None where nobody says anything.
+    """
+    told = "no difference that these steps can show" if result["outcome"] == "undecided" else result["outcome"]
+    if expected and result["outcome"] != "undecided":
+        told += f", {'as' if result['outcome'] == expected else 'against what'} {who} says"
+    numbers = [result[key] for key in ("ratio", "low", "high")]
+    if not np.isfinite(numbers).all() or min(numbers) == 0:
+        return (f"{what} {one} cannot be divided by that {other}, since one of them is infinite or zero at too many "
+                f"steps: {told}.")
+    told_ratio, low, high = (f"{number:.{2 if 0.095 <= number < 10 else 3}g}" for number in numbers)
+    return (f"{what} {one} is {told_ratio} times that {other} in the median over the steps (95 % interval over blocks "
+            f"of steps {low} to {high}): {told}.")
+
+
+def measured(runs: Sequence) -> pd.DataFrame:
+    """The measurements of runs of several networks side by side: table[quantity][network] by seed, step (and layer).
+
+    Where a run had diverged and another of the same seed went on, its values are infinite.
+    """
+    rows = pd.concat([run.measurements.assign(network=run.config.model, seed=run.config.seed) for run in runs])
+    index = [name for name in ("seed", "step", "layer") if name in rows]
+    table = rows.drop(columns="epoch").pivot(index=index, columns="network")
+    return table.fillna(np.inf)
 
 
 def _moments(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

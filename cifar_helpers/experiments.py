@@ -6,6 +6,7 @@ profile's own numbers) and the names to compare.
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -177,7 +178,7 @@ BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's
 
 
 def bn_size(profile: str, epochs: int = 0) -> dict:
-    """What all runs of the batch-norm study share. L2 is off, so that the loss which is recorded is what is descended."""
+    """What all runs of the batch-norm study share. No L2, so that the loss which is recorded is what is descended."""
     size = {
         "smoke": dict(data="synthetic", images=320, test_images=100, epochs=3, batch_size=32, width=0.125,
                       precision="float32"),
@@ -197,8 +198,9 @@ def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, se
     if len(rates) < 2:
         raise ValueError("the band is the spread of the loss over learning rates, so it takes two of them or more, not "
                          f"{', '.join(f'{rate:g}' for rate in rates) or 'none'}")
-    if min(rates) <= 0:
-        raise ValueError(f"a learning rate is above 0, not {min(rates):g}")
+    for rate in rates:
+        if not 0 < rate < math.inf:
+            raise ValueError(f"a learning rate is a number above 0, not {rate:g}")
     middle = rates[(len(rates) - 1) // 2]
     return [Config(name, optimizer="adam", learning_rate=rate, seed=seed, keep_steps=True,
                    keep_weights=rate == middle and seed == 0, **bn_size(profile, epochs))
@@ -214,7 +216,7 @@ def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
 
 
 def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
-    """The same with the third network, whose batch norms are followed by noise; the shift of layers' inputs measured."""
+    """The same, and the network whose batch norms are followed by noise; the shift of layers' inputs measured."""
     every = {"smoke": 5, "quick": 10, "full": 50}[profile]
     return [Config(name, optimizer="sgd", momentum=0.0, learning_rate=0.1, seed=seed, measure="shift",
                    measure_every=every, **bn_size(profile, epochs))

@@ -44,7 +44,8 @@ def surface(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, los
     the trained network, which do not move with the weights, as in the paper's code (dir_type weights, ignore biasbn).
     """
     if points < 3 or points % 2 == 0:
-        raise ValueError(f"points must be odd and at least 3, so that the trained weights are in the middle, not {points}")
+        raise ValueError("points must be odd, so that the trained weights are in the middle, and at least 3, not "
+                         f"{points}")
     generator = torch.Generator().manual_seed(seed)
     parameters, criterion = list(model.parameters()), losses.LOSSES[loss]
     along, across = (direction(parameters, generator) for _ in range(2))

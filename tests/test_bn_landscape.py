@@ -71,6 +71,18 @@ def test_largest_and_smallest_are_over_the_step_sizes(cifar, monkeypatch):
     assert {type(value) for value in row.values()} == {float}  # a checkpoint takes no other
 
 
+def test_no_gradient_is_smooth_and_a_dead_layer_does_not_shift(cifar):
+    model, batch, held, settings = inputs(cifar, name="vgg_a")
+    with torch.no_grad():
+        for p in model.parameters():
+            p.zero_()
+        model.head[-1].bias.fill_(-1e4)[3] = 1e4  # sure of class 3
+    images, labels = batch
+    row, = bn_landscape.landscape(model, (images, torch.full_like(labels, 3)), held, settings)
+    assert (row["loss"], row["change_high"], row["smoothness"]) == (0, 0, 0)
+    assert {row["shift"] for row in bn_landscape.shift(model, batch, held, settings)} == {0}
+
+
 def test_walk_repeats_the_draws_of_dropout():
     """With a fresh mask at each point, the gradient of a linear function would change along the way."""
     w = torch.ones(64, requires_grad=True)
@@ -121,7 +133,7 @@ def test_shift_of_a_network_that_does_not_move_is_zero_and_of_noise_is_not(cifar
 
 
 def test_shift_has_a_closed_form(cifar):
-    """Inputs to stage 2 scaled by c have c times the mean and the spread: shift = |c - 1| sqrt(mean(m^2 + s^2) / s^2)."""
+    """Inputs that become c times as large: shift = |c - 1| sqrt(mean(m^2 + s^2) / mean(s^2))."""
     model, batch, held, settings = inputs(cifar, name="vgg_a")
     looks = iter((1.0, 3.0))
     mean, sd = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 1.5])
@@ -144,7 +156,8 @@ def test_noise_is_drawn_anew_each_step_with_the_papers_moments():
     scale = (first[..., 1] - first[..., 0]) / (maps[..., 1] - maps[..., 0])
     added = first[..., 0] - scale * maps[..., 0]
     of_channel, of_scale = added.mean((0, 2)), scale.mean((0, 2))
-    assert of_channel.min() >= -0.51 and of_channel.max() <= 0.51 and of_channel.std() == pytest.approx(1 / 12**0.5, rel=0.1)
+    assert of_channel.min() >= -0.51 and of_channel.max() <= 0.51
+    assert of_channel.std() == pytest.approx(1 / 12**0.5, rel=0.1)
     assert of_scale.min() >= 0.98 and of_scale.max() <= 1.27
     assert added.std(0).mean() == pytest.approx(0.2 / 12**0.5, rel=0.05)
     assert scale.std(0).mean() == pytest.approx(0.1, rel=0.05)
@@ -196,6 +209,7 @@ def test_ratio_and_its_outcomes():
     assert "no difference" in bn_landscape.sentence("The width", same)
     assert "as the paper says" in bn_landscape.sentence("The width", smaller)
     assert "against" in bn_landscape.sentence("The width", larger)
+    assert "as the paper" in bn_landscape.sentence("The width", larger, expected="larger")
 
 
 def test_ratio_with_infinities():
@@ -207,6 +221,25 @@ def test_ratio_with_infinities():
     assert bn_landscape.ratio(one, np.ones(10))["ratio"] == 1  # cut to the shorter
 
 
+def test_measured_side_by_side():
+    def record(model, seed, steps):
+        rows = pd.DataFrame({"epoch": 1, "step": steps, "smoothness": [10.0 * seed + step for step in steps]})
+        return SimpleNamespace(config=SimpleNamespace(model=model, seed=seed), measurements=rows)
+
+    table = bn_landscape.measured([record("a", 0, [0, 5]), record("b", 0, [0]), record("a", 1, [0, 5]),
+                                   record("b", 1, [0, 5])])
+    assert table["smoothness"]["a"].tolist() == [0, 5, 10, 15]
+    assert table["smoothness"]["b"].tolist() == [0, np.inf, 10, 15]  # b diverged before step 5
+    assert table.index.names == ["seed", "step"]
+
+
+def test_pairs_of_equal_loss():
+    loss = pd.DataFrame({"plain": [4.0, 2.0, 1.0, np.inf], "normed": [1.9, 1.0, 0.5, 0.25]})
+    values = pd.DataFrame({"plain": [40.0, 20, 10, np.inf], "normed": [3.0, 2, 1, 0]})
+    normed, plain = bn_landscape.at_equal_loss(loss, values, "normed", "plain")
+    assert (normed.tolist(), plain.tolist()) == ([3, 2], [20, 10])  # nothing is within a quarter of 4
+
+
 def test_experiments_ask_for_what_the_notebook_reads():
     band = experiments.bn_band("smoke", rates=(0.1, 0.3, 0.2))
     assert [c.learning_rate for c in band] == [0.1, 0.2, 0.3] * 2 and all(c.keep_steps for c in band)
@@ -216,14 +249,16 @@ def test_experiments_ask_for_what_the_notebook_reads():
     assert all(c.epochs * (50_000 // c.batch_size) >= 10_000 for c in experiments.bn_band("full"))
 
 
-@pytest.mark.parametrize("rates, words", (((0.1,), "two of them"), ((), "two of them"), ((0.1, -0.1), "above 0")))
+@pytest.mark.parametrize("rates, words", (((0.1,), "two of them"), ((), "two of them"), ((0.1, -0.1), "above 0"),
+                                          ((0.1, float("nan")), "above 0")))
 def test_bad_rates_are_named(rates, words):
     with pytest.raises(ValueError, match=words):
         experiments.bn_band("smoke", rates=rates)
 
 
 def test_numbers_of_a_parameter():
-    assert experiments.numbers("[1e-3, 2]", (5,), "rates") == experiments.numbers("0.001,2", (5,), "rates") == [0.001, 2]
-    assert experiments.numbers("", (5,), "rates") == [5] and experiments.numbers([1, 2.5], (5,), "rates") == [1, 2.5]
+    for value in ("[1e-3, 2]", "0.001,2", [0.001, 2]):
+        assert experiments.numbers(value, (5,), "rates") == [0.001, 2]
+    assert experiments.numbers("", (5,), "rates") == [5]
     with pytest.raises(ValueError, match="rates='fast'"):
         experiments.numbers("fast", (5,), "rates")

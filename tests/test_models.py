@@ -186,7 +186,7 @@ def test_plain_block_adds_nothing_to_its_input():
 
 @every_network
 def test_no_batch_norm_leaves_a_shift_per_channel(name):
-    usual, network = small(name), small(name, batch_norm=False).double()
+    usual, network = small(name), small(name, batch_norm=False).double().eval()  # no noise
     norms = [module for module in usual.modules() if isinstance(module, nn.BatchNorm2d)]
     assert not [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert parameters(network) == parameters(usual) - sum(norm.num_features for norm in norms)

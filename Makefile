@@ -25,6 +25,9 @@ RUN := python -m cifar_helpers
 STEPS := build/$(PROFILE)/steps
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
+ABLATIONS := optimizer_rates loss_rates activations activations_others losses losses_tuned regularisation optimizers \
+  schedules components
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
 .PHONY: report test lab publish clean
@@ -37,14 +40,19 @@ $(PDF): $(NOTEBOOKS:%=$(STEPS)/%) report/report.tex report/references.bib report
 	else echo "No PDF, all else is done: install latexmk texlive-latex-recommended texlive-latex-extra lmodern" \
 	     "(Debian's names) and run make report again"; fi
 
-# After the trainings, which run alone: their seconds are results.
-$(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/table_1
+# After the trainings, so that these have the machine for themselves.
+$(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/ablations
 	$(RUN) notebook $* --profile $(PROFILE)
 	@touch $@
 
 # Records are found by their config: this trains only what is missing.
 $(STEPS)/table_1: $(CODE) $(STEPS)/data
 	$(RUN) train table_1 --profile $(PROFILE)
+	@touch $@
+
+# Small networks: a process per core does more than all cores in one process. The sweeps first, since others read them.
+$(STEPS)/ablations: $(CODE) $(STEPS)/table_1
+	$(RUN) train $(ABLATIONS) --profile $(PROFILE) --workers $(WORKERS)
 	@touch $@
 
 $(STEPS)/data: $(SETUP)

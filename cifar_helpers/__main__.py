@@ -14,9 +14,11 @@ def main(arguments: list[str] | None = None) -> int:
                        "publish": "copy a profile's notebooks, figures and report to where they are committed"}.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == "train":
-            command.add_argument("experiment")
+            command.add_argument("experiments", nargs="+", metavar="experiment")
             command.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
             command.add_argument("--workers", type=int, default=1, help="processes that train side by side")
+            command.add_argument("--scheduler", metavar="ADDRESS",
+                                 help="a dask scheduler (tcp://host:8786) whose workers train; see the README")
         if name == "notebook":
             command.add_argument("name", help="02_architectures")
         command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else quick)")
@@ -24,28 +26,30 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return {"train": _train, "data": _data, "notebook": _notebook, "pdf": _pdf, "publish": _publish}[
             options.command](options)
-    except (ValueError, OSError, RuntimeError) as error:  # DataError among the last
+    except (ValueError, OSError, RuntimeError, ImportError) as error:  # DataError is a RuntimeError
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
 def _train(options) -> int:
-    from concurrent.futures import ProcessPoolExecutor
     from contextlib import nullcontext
-    from multiprocessing import get_context
 
-    from cifar_helpers import experiments, runs
+    from cifar_helpers import executors, experiments, runs
 
     profile = experiments.profile(options.profile)
-    experiments.configs(options.experiment, profile)  # an unknown name is told before anything starts
-    pool = (ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) if options.workers > 1
-            else nullcontext())
-    with pool as executor:
-        for run in runs.get_all(options.experiment, profile, options.device, executor):
-            record = run.record
-            measured = record.get("test_accuracy", record.get("validation_accuracy"))
-            print(f"{profile} {run.folder.name}: {measured:.2f} % after {record['epochs']} epochs, "
-                  f"{record['seconds']:.0f} s, {record['images_per_second']:.0f} images/s")
+    for name in options.experiments:  # an unknown name is told before anything starts
+        experiments.known(name)
+    if options.scheduler:
+        place = executors.dask(options.scheduler)
+    else:
+        place = executors.processes(options.workers) if options.workers > 1 else nullcontext()
+    with place as executor:
+        for name in options.experiments:
+            for run in runs.get_all(name, profile, options.device, executor):
+                record = run.record
+                measured = record.get("test_accuracy", record.get("validation_accuracy"))
+                print(f"{profile} {name} {run.folder.name}: {measured:.2f} % after {record['epochs']} epochs, "
+                      f"{record['seconds']:.0f} s, {record['images_per_second']:.0f} images/s", flush=True)
     return 0
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from cifar_helpers import data, models, training
@@ -58,7 +58,7 @@ SEEDS = {"smoke": 2, "quick": 3, "full": 3}
 RATES = {  # of the sweeps: from far below to far above the usual rate of each optimizer
     "sgd": (0.01, 0.03, 0.1, 0.3),
     "adam": (0.0003, 0.001, 0.003, 0.01),
-    "rmsprop": (0.0001, 0.0003, 0.001, 0.003),
+    "rmsprop": (0.00003, 0.0001, 0.0003, 0.001),
     "adadelta": (0.1, 0.3, 1.0, 3.0),
 }
 
@@ -72,7 +72,7 @@ def ablation(profile: str, epochs: int = 0) -> Config:
     size = {
         "smoke": dict(data="synthetic", images=100, test_images=100, epochs=2, batch_size=50, width=0.125,
                       precision="float32", learning_rate=0.03),
-        "quick": dict(images=512, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
+        "quick": dict(images=640, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
         "full": dict(epochs=15, learning_rate=0.1, width=0.25),
     }[profile]
     return Config("resnet18", **size | ({"epochs": epochs} if epochs else {}))
@@ -240,9 +240,14 @@ EXPERIMENTS = {f.__name__: f for f in (
 
 def configs(experiment: str, profile: str) -> list[Config]:
     """The configs of an experiment in a profile."""
+    return known(experiment)(profile)
+
+
+def known(experiment: str) -> Callable[[str], list[Config]]:
+    """The function of an experiment's name; ValueError lists the names."""
     if experiment not in EXPERIMENTS:
         raise ValueError(f"unknown experiment {experiment!r}; choose from {', '.join(EXPERIMENTS)}")
-    return EXPERIMENTS[experiment](profile)
+    return EXPERIMENTS[experiment]
 
 
 def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """One style, and every plot that is drawn more than once."""
 
+import zlib
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
@@ -7,6 +9,38 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 NAMES = {"train": "training images, augmented", "test": "test images", "validation": "held-out training images"}
+
+
+TITLES = {
+    "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "elu": "ELU", "selu": "SELU", "prelu": "PReLU",
+    "softplus": "Softplus", "sigmoid": "Sigmoid", "softmax": "Softmax", "tanh": "Tanh", "hardtanh": "Hardtanh",
+    "silu": "SiLU", "cross_entropy": "CrossEntropyLoss", "mse": "MSELoss", "bce_with_logits": "BCEWithLogitsLoss",
+    "multilabel_soft_margin": "MultiLabelSoftMarginLoss", "sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop",
+    "adadelta": "Adadelta", "constant": "constant", "multi_step": "multi-step", "cosine": "cosine",
+    "one_cycle": "one-cycle", "linear": "linear",
+}
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS = "os^DvPX*<>"
+# What is drawn together lies together, so that its colours, lines and markers differ.
+ORDER = ("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu", "",
+         "elu", "silu", "cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin", "sgd", "adam", "rmsprop",
+         "adadelta", "one_cycle", "constant", "multi_step", "cosine", "linear")
+
+
+def title(option: str) -> str:
+    """An option's name as papers write it; any other text as it is."""
+    return TITLES.get(option, option)
+
+
+def style(option: str) -> dict:
+    """color, linestyle and marker of an option: the same in every figure, told apart without colour.
+
+    A name that is not in ORDER gets one that follows from its letters.
+    """
+    number = ORDER.index(option) if option in ORDER else zlib.crc32(option.encode())
+    colours = sns.color_palette("colorblind")
+    return {"color": colours[number % len(colours)], "linestyle": LINES[number % len(LINES)],
+            "marker": MARKERS[number % len(MARKERS)]}
 
 
 def use_style() -> None:
@@ -39,4 +73,47 @@ def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     if title:
         figure.suptitle(title)
+    return figure
+
+
+def seed_bands(histories: dict[str, list[pd.DataFrame]],
+               quantities=("train_loss", "test_loss", "train_accuracy", "test_accuracy")) -> Figure:
+    """One panel per quantity against the epoch: a line for the mean over an option's seeds, a band from the lowest to
+    the highest seed. `histories`: option -> the history of each seed, which may have ended early.
+    """
+    rows, columns = (len(quantities) + 1) // 2, min(2, len(quantities))
+    figure, axes = plt.subplots(rows, columns, figsize=(8, 2.7 * rows), layout="constrained", squeeze=False)
+    for axis, quantity in zip(axes.flat, quantities):
+        for option, seeds in histories.items():
+            values = pd.concat([history.set_index("epoch")[quantity] for history in seeds], axis=1)
+            look = style(option)
+            axis.plot(values.index, values.mean(axis=1), label=title(option), markersize=4, **look)
+            axis.fill_between(values.index, values.min(axis=1), values.max(axis=1), color=look["color"], alpha=0.15,
+                              linewidth=0)
+        kind, what = quantity.rsplit("_", 1)
+        axis.set(xlabel="epoch", ylabel=what, title=NAMES[kind])
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if what == "accuracy":
+            axis.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+    for axis in axes.flat[len(quantities):]:
+        axis.remove()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def forest(differences: pd.DataFrame, xlabel: str) -> Figure:
+    """`statistics.differences` as points with their intervals beside a line at zero.
+
+    Filled where the interval leaves out zero, open where it does not (or where one seed gives none).
+    """
+    figure, axis = plt.subplots(figsize=(7, 0.9 + 0.36 * len(differences)), layout="constrained")
+    axis.axvline(0, color="0.3", linewidth=1)
+    for row in differences.itertuples():
+        decided = row.outcome in ("higher", "lower")
+        axis.plot([row.low, row.high], [title(row.Index)] * 2, color="0.2", linewidth=1.5)
+        axis.plot(row.difference, title(row.Index), "o", color="0.2", markerfacecolor="0.2" if decided else "white",
+                  markersize=7)
+    axis.set(xlabel=xlabel)
+    axis.set_ylim(len(differences) - 0.5, -0.5)
+    axis.grid(axis="y", visible=False)
     return figure

@@ -4,10 +4,12 @@ import concurrent.futures
 import functools
 import json
 import os
+import pickle
 import platform
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from safetensors.torch import load_file, save_file
 
 from cifar_helpers import experiments, models, paths, training
 from cifar_helpers.training import Config, Result
+
+
+_ONE_TRAINING = threading.Lock()  # torch has one stream of random numbers per process
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +95,8 @@ def get(config: Config, experiment: str = "single", profile: str | None = None, 
             return run
         checkpoint = paths.CHECKPOINTS / f"{profile}-{key}.pt"
         device = device or training.default_device()
-        result = training.train(config, _dataset(config.data), device=device, checkpoint=checkpoint)
+        with _ONE_TRAINING:
+            result = training.train(config, _dataset(config.data), device=device, checkpoint=checkpoint)
         run = write(config, result, experiment, profile, device)
         checkpoint.unlink(missing_ok=True)
         return run
@@ -100,6 +106,7 @@ def get_all(experiment: str, profile: str | None = None, device: str | None = No
             executor: concurrent.futures.Executor | None = None, configs: list[Config] | None = None) -> list[Run]:
     """The records of an experiment in its order; what is missing is trained, side by side on an `executor`.
 
+    The executor's workers are processes or machines (see executors.py); threads would train one after the other.
     `configs` stand in for the experiment's own: `experiments.activations(profile, names=["relu", "silu"])`.
     A failed run does not stop the others; the first failure is raised when all have ended.
     """
@@ -107,11 +114,28 @@ def get_all(experiment: str, profile: str | None = None, device: str | None = No
     configs = experiments.configs(experiment, profile) if configs is None else configs
     if executor is None:
         return [get(config, experiment, profile, device) for config in configs]
-    futures = [executor.submit(get, config, experiment, profile, device) for config in configs]
-    failures = [error for future in futures if (error := future.exception()) is not None]
-    if failures:
-        raise failures[0]
-    return [future.result() for future in futures]
+    found = {config: find(config, profile) for config in configs}
+    missing = [config for config, run in found.items() if run is None]
+    try:
+        futures = [executor.submit(get, config, experiment, profile, device) for config in missing]
+        failures = [error for future in futures if (error := future.exception())]
+        if failures:
+            raise failures[0]
+    except (concurrent.futures.BrokenExecutor, pickle.PicklingError, AttributeError) as error:
+        raise _explained(error, configs) from error
+    found |= {config: future.result() for config, future in zip(missing, futures)}
+    return [found[config] for config in configs]
+
+
+def _explained(error: Exception, configs: list[Config]) -> Exception:
+    """What went wrong with an executor, in words that say what to do; any other error as it is."""
+    if isinstance(error, concurrent.futures.BrokenExecutor):
+        return RuntimeError("a worker process was killed (was the memory full?); what was finished is kept: give the "
+                            "same command again, with fewer workers if need be")
+    if isinstance(error, (pickle.PicklingError, AttributeError)) and any(callable(c.schedule) for c in configs):
+        return ValueError(f"a schedule for other processes must be a function of a module, no lambda and none of a "
+                          f"notebook's ({error})")
+    return error
 
 
 def write(config: Config, result: Result, experiment: str, profile: str, device: str) -> Run:
@@ -135,8 +159,9 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
         if config.keep_steps:
             np.savez_compressed(temporary / "steps.npz", loss=result.steps)
         if config.keep_logits:
-            np.savez_compressed(temporary / "logits.npz", logits=result.logits.astype(np.float16),
-                                labels=result.labels.astype(np.uint8))
+            largest = np.finfo(np.float16).max
+            logits = result.logits.clip(-largest, largest).astype(np.float16)
+            np.savez_compressed(temporary / "logits.npz", logits=logits, labels=result.labels.astype(np.uint8))
         if config.measure:
             result.measured.to_csv(temporary / "measurements.csv", index=False)
         if config.keep_weights:

@@ -15,8 +15,9 @@ def silent_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, 
 
     A channel is silent (share 0 to 1) where the activation's input is at most 0 at every position of every image:
     ReLU lets nothing of it through, and no gradient back. LeakyReLU has such channels too, and gives them a gradient.
-    In evaluation mode, with batch norm's running statistics and the config's precision. `batch` is not looked at.
-    The model's modes, buffers and the random numbers are left as they were.
+    NaN where the network has left the numbers. In evaluation mode, with batch norm's running statistics and the
+    config's precision; `batch` is not looked at. The model's modes, buffers and the random numbers are left as they
+    were.
     """
     layers = {name: module for name, module in model.named_modules() if is_activation(module)}
     largest: dict[str, Tensor] = {}
@@ -42,5 +43,9 @@ def silent_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, 
             hook.remove()
         for module, training in modes:
             module.training = training
-    return [{"layer": name, "units": len(highest), "silent": (highest <= 0).double().mean().item()}
-            for name, highest in largest.items()]
+    return [{"layer": name, "units": len(highest), "silent": _share(highest)} for name, highest in largest.items()]
+
+
+def _share(highest: Tensor) -> float:
+    """The share of channels whose highest input is at most 0; NaN once the network left the numbers."""
+    return (highest <= 0).double().masked_fill(highest.isnan(), torch.nan).mean().item()

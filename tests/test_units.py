@@ -83,6 +83,13 @@ def test_running_statistics_and_not_the_batch_decide(model, held):
     assert measured(model, held)["stem.2"]["silent"] == 1 / 8
 
 
+def test_a_network_that_left_the_numbers_has_no_share(model, held):
+    with torch.no_grad():
+        model.stages.stage3[0].conv1.weight[0] = torch.nan
+    shares = {layer: row["silent"] for layer, row in measured(model, held).items()}
+    assert shares["stages.stage2.1.relu2"] == 0 and shares["stages.stage3.0.relu1"] != shares["stages.stage3.0.relu1"]
+
+
 @pytest.mark.parametrize("activation", models.ACTIVATIONS)
 def test_every_place_of_every_activation_is_a_row(held, activation):
     torch.manual_seed(0)

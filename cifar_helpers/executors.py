@@ -1,0 +1,65 @@
+"""Where trainings run side by side: executors for `runs.get_all`, on this machine's cores or on a dask cluster.
+
+Always in processes, one training in each at a time: torch has one stream of random numbers per process.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
+
+import torch
+
+
+@contextlib.contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """So many processes on this machine; each has its share of the cores."""
+    context = get_context("spawn")  # a fork after torch has started its threads hangs
+    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (threads(workers),)) as pool:
+        yield pool
+
+
+@contextlib.contextmanager
+def dask(address: str | None = None, workers: int = 2) -> Iterator[Executor]:
+    """The workers of the dask scheduler at `address` (tcp://host:8786), or without one, so many on this machine.
+
+    All of them need this package, the data set and one runs folder. A worker that dies loses its own run only: dask
+    gives it to another worker, which goes on from the checkpoint where it can see it. ValueError where a worker
+    would train two runs at once, ImportError where dask is not installed, OSError where no scheduler answers.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError("a dask cluster needs the package distributed: "
+                          "pip install -e '.[cluster]' in the repository") from error
+    with contextlib.ExitStack() as stack:
+        if address is None:
+            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            address = stack.enter_context(cluster)
+        client = stack.enter_context(Client(address))
+        client.wait_for_workers(1, timeout=60)
+        if any(worker["nthreads"] > 1 for worker in client.scheduler_info(n_workers=-1)["workers"].values()):
+            raise ValueError("a worker of more than one thread would mix up the random numbers of two trainings: "
+                             "start each with dask worker ADDRESS --nthreads 1")
+        if isinstance(address, LocalCluster):
+            client.register_plugin(_threads_plugin(threads(workers)))
+        yield client.get_executor(pure=False)
+
+
+def threads(workers: int) -> int:
+    """Torch's threads in each of so many processes that share this machine."""
+    return max(1, (os.cpu_count() or 1) // workers)
+
+
+def _threads_plugin(count: int):
+    """Sets torch's threads in each worker, also in one that is started again."""
+    from distributed import WorkerPlugin
+
+    class Threads(WorkerPlugin):
+        name = "torch-threads"
+
+        def setup(self, worker):
+            torch.set_num_threads(count)
+
+    return Threads()

@@ -1,0 +1,81 @@
+"""How sure a comparison is: means over seeds, and differences in pairs with their confidence interval.
+
+Two options are compared seed by seed. The interval is Student's for the mean of the paired differences d_1 ... d_n,
+    mean(d) -+ t(n - 1) sd(d) / sqrt(n),
+(Student 1908; scipy.stats.ttest_rel). It takes the differences as normal and speaks of other seeds, not of other
+images; with three seeds t is 4.3, so only a steady difference shows.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+def results(runs: Iterable, option: Callable, metric: str = "test_accuracy") -> pd.DataFrame:
+    """One row per run: option (`option(run.config)`), seed, value (`metric` of the last epoch), diverged."""
+    return pd.DataFrame([{"option": option(run.config), "seed": run.config.seed, "value": run.record[metric],
+                          "diverged": run.record["diverged"]} for run in runs])
+
+
+def summary(results: pd.DataFrame) -> pd.DataFrame:
+    """Per option, in order of appearance: mean, sd (of a sample; NaN for one seed), n, diverged (a count)."""
+    groups = results.groupby("option", sort=False)
+    return groups["value"].agg(mean="mean", sd="std", n="count").assign(diverged=groups["diverged"].sum())
+
+
+def differences(results: pd.DataFrame, baseline: str, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """Each option minus the baseline, paired over seeds: difference, low, high (the interval), n, outcome.
+
+    outcome: "higher" or "lower" where the interval leaves out zero, "identical" where every seed gives the very same
+    value, else "undecided". One seed gives no interval (NaN). ValueError where an option lacks a seed.
+    """
+    table = results.pivot(index="seed", columns="option", values="value")[list(dict.fromkeys(results["option"]))]
+    if baseline not in table:
+        raise ValueError(f"there is no run of the baseline {baseline!r}; there are {', '.join(table.columns)}")
+    rows = {}
+    for option in table.columns.drop(baseline):
+        if missing := sorted(table.index[table[[option, baseline]].isna().any(axis=1)]):
+            raise ValueError(f"{option!r} and {baseline!r} cannot be compared in pairs: seeds {missing} are there for "
+                             "one of them only")
+        rows[option] = paired(table[option].to_numpy(), table[baseline].to_numpy(), confidence)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "low", "high", "n", "outcome"])
+
+
+def paired(values: np.ndarray, baseline: np.ndarray, confidence: float = CONFIDENCE) -> dict:
+    """One row of `differences`, from values (n,) and the baseline's (n,) of the same seeds."""
+    change, n = np.asarray(values, float) - np.asarray(baseline, float), len(values)
+    low = high = np.nan
+    if n > 1 and np.ptp(change) == 0:  # Student's formula divides zero by zero here
+        low = high = change[0]
+    elif n > 1:
+        low, high = stats.ttest_rel(values, baseline).confidence_interval(confidence)
+    outcome = ("identical" if not change.any() else "higher" if low > 0 else "lower" if high < 0 else "undecided")
+    return {"difference": change.mean(), "low": low, "high": high, "n": n, "outcome": outcome}
+
+
+def sentence(row, option: str, baseline: str, quantity: str = "test accuracy", unit: str = "points") -> str:
+    """What one row of `differences` says, as plain text."""
+    if row["outcome"] == "identical":
+        return f"{option} and {baseline} have the same {quantity} in every seed."
+    way = "above" if row["difference"] > 0 else "below"
+    said = f"{option} is {abs(row['difference']):.2f} {unit} {way} {baseline} in {quantity}"
+    if row["n"] < 2:
+        return f"{said}, from one seed: no interval, so no difference that this run can show."
+    said += f" ({100 * CONFIDENCE:.0f} % interval {row['low']:+.2f} to {row['high']:+.2f})"
+    return said + (": no difference that these runs can show." if row["outcome"] == "undecided" else ".")
+
+
+def chance(count: int) -> str:
+    """How many of so many intervals leave out zero by chance alone."""
+    return (f"If nothing differed at all, {(1 - CONFIDENCE) * count:.2f} of {count} such intervals would leave out "
+            "zero by chance, on average.")
+
+
+def table(results: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """`summary` with `differences` beside it, one row per option; the baseline's difference is missing (NaN)."""
+    joined = summary(results).join(differences(results, baseline).drop(columns="n"))
+    return joined.assign(outcome=joined["outcome"].fillna("baseline"))

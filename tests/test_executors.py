@@ -1,0 +1,115 @@
+"""Trainings side by side: a record made anywhere is the record made alone."""
+
+import dataclasses
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from cifar_helpers import __main__, executors, experiments, paths, runs, training
+from cifar_helpers.training import Config
+
+TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50,
+              precision="float32")
+CONFIGS = [dataclasses.replace(TINY, seed=seed) for seed in range(4)]
+
+
+def redirect(folder):
+    """What the `results` fixture does, in a worker process."""
+    paths.base, paths.CHECKPOINTS = lambda profile: folder / profile, folder / "checkpoints"
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """The histories of CONFIGS, trained in this process with as many threads as a worker has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(executors.threads(2))
+    yield [training.train(config, experiments.dataset("smoke"), device="cpu").history.drop(columns="seconds")
+           for config in CONFIGS]
+    torch.set_num_threads(before)
+
+
+def same(found, alone):
+    for run, history in zip(found, alone, strict=True):
+        assert run.history.drop(columns="seconds").round(10).equals(history.round(10))
+
+
+@pytest.mark.slow
+def test_processes(results, alone):
+    with executors.processes(2) as pool:
+        for future in [pool.submit(redirect, results) for _ in range(8)]:
+            future.result()
+        same(runs.get_all("tiny", "smoke", executor=pool, configs=CONFIGS), alone)
+    assert len(list((results / "smoke/runs/tiny").iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_dask_worker_killed_in_its_run_loses_only_that_run(results, alone):
+    distributed = pytest.importorskip("distributed")
+
+    class Redirect(distributed.WorkerPlugin):  # a worker that is started again has it too
+        def setup(self, worker, folder=results):
+            redirect(folder)
+
+    long = dataclasses.replace(TINY, epochs=60, seed=9)
+    with executors.dask(workers=2) as executor:
+        client = executor._client
+        client.register_plugin(Redirect())
+        pids = client.run(os.getpid)
+        waiting = executor.submit(runs.get, long, "tiny", "smoke", "cpu")
+        until(lambda: list((results / "checkpoints").glob("*.pt")))
+        busy = next(address for address, calls in client.processing().items() if calls)
+        os.kill(pids[busy], signal.SIGKILL)
+        same(runs.get_all("tiny", "smoke", executor=executor, configs=CONFIGS), alone)
+        run = waiting.result(timeout=300)
+    assert len(run.history) == 60 and run.folder.exists()
+    assert not list((results / "smoke/runs/tiny").glob(".*"))
+
+
+def until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited for too long"
+        time.sleep(0.2)
+
+
+def test_dask_worker_of_two_threads_is_refused():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+        with pytest.raises(ValueError, match="--nthreads 1"), executors.dask(cluster.scheduler_address):
+            pass
+
+
+def test_schedule_that_cannot_travel_is_one_clear_error(results):
+    config = dataclasses.replace(TINY, schedule=lambda t: 1 - t)
+    with executors.processes(1) as pool, pytest.raises(ValueError, match="function of a module"):
+        runs.get_all("tiny", "smoke", executor=pool, configs=[config])
+
+
+def test_killed_process_pool_says_what_to_do(results):
+    with executors.processes(1) as pool, pytest.raises(RuntimeError, match="same command again"):
+        future = pool.submit(os._exit, 9)
+        future.exception()
+        runs.get_all("tiny", "smoke", executor=pool, configs=[TINY])
+
+
+def test_what_has_a_record_needs_no_worker(results):
+    run = runs.get(TINY, "tiny", "smoke")
+
+    class Refuses:
+        def submit(self, *arguments):
+            raise AssertionError("submitted")
+
+    assert runs.get_all("tiny", "smoke", executor=Refuses(), configs=[TINY])[0].folder == run.folder
+
+
+def test_train_command_takes_several_experiments_and_names_an_unknown_one(capsys):
+    assert __main__.main(["train", "table_1", "table_9", "--profile", "smoke"]) == 1
+    assert "unknown experiment 'table_9'; choose from table_1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [1, 2, 1000])
+def test_workers_share_the_cores(workers):
+    assert 1 <= executors.threads(workers) <= max(1, os.cpu_count() // workers)

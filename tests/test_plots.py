@@ -1,0 +1,50 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from cifar_helpers import experiments, models, plots, statistics, training
+from cifar_helpers.losses import LOSSES
+
+
+def history(epochs, level):
+    return pd.DataFrame({"epoch": range(1, epochs + 1), **{
+        f"{kind}_{what}": np.full(epochs, float(level)) for kind in ("train", "test") for what in ("loss", "accuracy")}})
+
+
+@pytest.mark.parametrize("options", [
+    ("relu", "relu6", "leaky_relu", "elu"), ("relu", *experiments.activations_others.__defaults__[0]), tuple(LOSSES),
+    training.OPTIMIZERS, ("constant", "multi_step", "cosine", "one_cycle", "linear")])
+def test_options_drawn_together_differ_in_colour_and_without_it(options):
+    styles = [plots.style(option) for option in options]
+    assert len({look["color"] for look in styles}) == len(options)
+    assert len({(str(look["linestyle"]), look["marker"]) for look in styles}) == len(options)
+
+
+def test_every_option_has_a_title_and_a_style_of_its_own():
+    for option in (*models.ACTIVATIONS, *LOSSES, *training.OPTIMIZERS):
+        assert option in plots.TITLES and option in plots.ORDER
+    assert plots.title("hidden 256") == "hidden 256"
+    assert plots.style("hidden 256") == plots.style("hidden 256")
+
+
+def test_band_reaches_from_the_lowest_to_the_highest_seed_and_runs_may_end_early():
+    figure = plots.seed_bands({"relu": [history(3, 1), history(2, 3)], "elu": [history(1, 5)]})
+    axis = figure.axes[0]
+    assert len(figure.axes) == 4
+    assert axis.lines[0].get_ydata().tolist() == [2.0, 2.0, 1.0]
+    corners = axis.collections[0].get_paths()[0].vertices[:, 1]
+    assert (corners.min(), corners.max()) == (1.0, 3.0)
+    assert [text.get_text() for text in figure.legends[0].texts] == ["ReLU", "ELU"]
+    plt.close(figure)
+
+
+def test_forest_fills_only_what_is_decided():
+    frame = pd.DataFrame([{"option": name, "seed": seed, "value": value, "diverged": False}
+                          for name, values in {"relu": [1.0, 2, 3], "elu": [2.0, 3, 4.1], "selu": [1.1, 1.9, 3.2],
+                                               "one": [1.0, 2.0, 3.0]}.items() for seed, value in enumerate(values)])
+    figure = plots.forest(statistics.differences(frame, "relu"), "points")
+    points = {line.get_ydata()[0]: line.get_markerfacecolor() for line in figure.axes[0].lines
+              if line.get_marker() == "o"}
+    assert points == {"ELU": "0.2", "SELU": "white", "one": "white"}
+    plt.close(figure)

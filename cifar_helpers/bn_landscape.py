@@ -98,15 +98,14 @@ def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dic
 
 
 def shift(model: nn.Module, batch: tuple, held: Batches, config) -> list[dict]:
-    """How far one step moves the distribution of each later stage's input: a row per stage of layer, mean, sd, shift.
+    """How far one step moves the distribution of each later stage's input: a row per stage of layer, shift.
 
     Each channel of the input to stages 2, 3, ... has a mean m_c and a standard deviation s_c over the positions of
     PROBE held-out images, in training mode (so with the noise, where a network has some). They are taken before and
     after the step w - a g of plain gradient descent on the batch, a the learning rate: the step of training itself
     for SGD without momentum and weight decay. With dm_c and ds_c their changes,
         shift = sqrt(mean_c(dm_c^2 + ds_c^2) / mean_c(s_c^2)),
-    the 2-Wasserstein distance of Gaussians with these moments in units of the spread. mean and sd are averages over
-    the channels, before the step.
+    the 2-Wasserstein distance of Gaussians with these moments in units of the spread.
     """
     images, labels = batch
     probe = next(held.epoch(0))[0][:PROBE]
@@ -123,8 +122,8 @@ def shift(model: nn.Module, batch: tuple, held: Batches, config) -> list[dict]:
     for layer, (mean, sd) in before.items():
         moved = (after[layer][0] - mean).square() + (after[layer][1] - sd).square()
         distance, spread = moved.mean().sqrt(), sd.square().mean().sqrt()
-        rows.append({"layer": layer, "mean": float(mean.mean()), "sd": float(sd.mean()),
-                     "shift": float(distance / spread) if distance != 0 else 0.0})  # a dead layer has no spread
+        # a dead layer has no spread and does not move
+        rows.append({"layer": layer, "shift": float(distance / spread) if distance != 0 else 0.0})
     return rows
 
 

@@ -55,6 +55,7 @@ def table_1_rate(profile: str) -> list[Config]:
 
 
 SEEDS = {"smoke": 2, "quick": 3, "full": 3}
+SWEEP_SEEDS = 2
 RATES = {  # of the sweeps: from far below to far above the usual rate of each optimizer
     "sgd": (0.01, 0.03, 0.1, 0.3),
     "adam": (0.0003, 0.001, 0.003, 0.01),
@@ -112,8 +113,9 @@ def losses(profile: str, names=tuple(LOSSES), epochs: int = 0, seeds: int = 0) -
 
 
 def rates(config: Config, values: Iterable[float]) -> list[Config]:
-    """The config at each learning rate, on the validation split, with its first seed."""
-    return [replace(config, learning_rate=value, evaluate="validation") for value in values]
+    """The config at each learning rate, on the validation split, with so many seeds that one lucky run decides less."""
+    return [replace(config, learning_rate=value, evaluate="validation", seed=seed)
+            for value in values for seed in range(SWEEP_SEEDS)]
 
 
 def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0) -> list[Config]:
@@ -140,7 +142,7 @@ def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config
 
 
 def optimizer_rates(profile: str, names=training.OPTIMIZERS, epochs: int = 0) -> list[Config]:
-    """The learning rate of each optimizer, on the validation split, one seed."""
+    """The learning rate of each optimizer, on the validation split."""
     base = ablation(profile, epochs)
     return [config for name in names for config in rates(replace(base, optimizer=name), RATES[name])]
 
@@ -251,20 +253,22 @@ def known(experiment: str) -> Callable[[str], list[Config]]:
 
 
 def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -> dict[str, float]:
-    """The learning rate with the highest validation accuracy in the records of a sweep, for each value of `field`."""
+    """The learning rate with the highest validation accuracy in a sweep's records, for each value of `field`.
+
+    The mean over the sweep's seeds decides.
+    """
     from cifar_helpers import runs  # the one place that looks ahead: what is trained depends on an earlier training
 
-    best = {}
+    accuracies: dict[str, dict[float, list[float]]] = {}
     for config in sweep:
         run = runs.find(config, profile)
         if run is None:
             raise ValueError(f"the learning rates are chosen from {experiment}, which has no record of "
                              f"{config.name} at {config.learning_rate:g} yet: python -m cifar_helpers train "
                              f"{experiment} --profile {profile}")
-        option, accuracy = getattr(config, field), run.record["validation_accuracy"]
-        if option not in best or accuracy > best[option][0]:
-            best[option] = accuracy, config.learning_rate
-    return {option: rate for option, (_, rate) in best.items()}
+        of_option = accuracies.setdefault(getattr(config, field), {})
+        of_option.setdefault(config.learning_rate, []).append(run.record["validation_accuracy"])
+    return {option: max(rates, key=lambda rate: sum(rates[rate])) for option, rates in accuracies.items()}
 
 
 def label(config: Config, baseline: Config) -> str:

@@ -39,6 +39,7 @@ def style(option: str) -> dict:
     """
     number = ORDER.index(option) if option in ORDER else zlib.crc32(option.encode())
     colours = sns.color_palette("colorblind")
+    colours[8] = (0, 0, 0)  # in the place of a yellow that is lost on white
     return {"color": colours[number % len(colours)], "linestyle": LINES[number % len(LINES)],
             "marker": MARKERS[number % len(MARKERS)]}
 

@@ -48,6 +48,16 @@ def save_table(frame: pd.DataFrame, name: str, profile: str, **options) -> None:
     _write(paths.generated(profile) / f"{name}.tex", _tabular(frame, **options), profile)
 
 
+COMPARISON = {"rate": "Rate", "strength": "Strength", "train": "Train %", "mean": "Test %", "sd": "s.d.", "n": "Seeds",
+              "diverged": "Diverged", "difference": "Difference", "low": "95 % low", "high": "95 % high"}
+
+
+def save_comparison(table: pd.DataFrame, what: str, name: str, profile: str) -> None:
+    """save_table for a `statistics.table`: the columns of COMPARISON that it has; `what` heads the options' column."""
+    table = table[[column for column in COMPARISON if column in table]].rename(columns=COMPARISON)
+    save_table(table.rename_axis(what).reset_index(), name, profile)
+
+
 def save_numbers(numbers: dict[str, str | int | float], source: str, profile: str) -> None:
     """Write generated/numbers_<source>.tex, a LaTeX macro per number: {"bestEpochs": 30} makes \\bestEpochs.
 

@@ -61,12 +61,21 @@ def sentence(row, option: str, baseline: str, quantity: str = "test accuracy", u
     """What one row of `differences` says, as plain text."""
     if row["outcome"] == "identical":
         return f"{option} and {baseline} have the same {quantity} in every seed."
+    size = f"{abs(row['difference']):.2f}"
     way = "above" if row["difference"] > 0 else "below"
-    said = f"{option} is {abs(row['difference']):.2f} {unit} {way} {baseline} in {quantity}"
+    said = (f"{option} and {baseline} are equal on average in {quantity}" if float(size) == 0 else
+            f"{option} is {size} {unit} {way} {baseline} in {quantity}")
     if row["n"] < 2:
         return f"{said}, from one seed: no interval, so no difference that this run can show."
     said += f" ({100 * CONFIDENCE:.0f} % interval {row['low']:+.2f} to {row['high']:+.2f})"
     return said + (": no difference that these runs can show." if row["outcome"] == "undecided" else ".")
+
+
+def sentences(differences: pd.DataFrame, baseline: str, title: Callable[[str], str] = str, **what) -> str:
+    """`sentence` for each row of `differences`, names as `title` writes them, and then `chance`."""
+    lines = [sentence(row, title(option), title(baseline), **what) for option, row in differences.iterrows()]
+    intervals = int(differences["low"].notna().sum())
+    return " ".join([line[0].upper() + line[1:] for line in lines] + [chance(intervals)] * (intervals > 0))
 
 
 def chance(count: int) -> str:

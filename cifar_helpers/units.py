@@ -11,7 +11,9 @@ IMAGES = 1000  # of the held ones that are looked at: whole batches, up to the f
 
 @torch.no_grad()
 def silent_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, config) -> list[dict]:
-    """Per activation layer, in the network's order: its name, its number of channels, the share that is silent.
+    """Per activation layer, in the network's order: layer (its name), units (channels), silent and off (shares).
+
+    off is the share (0 to 1) of all inputs, over channels, positions and images, that are at most 0.
 
     A channel is silent (share 0 to 1) where the activation's input is at most 0 at every position of every image:
     ReLU lets nothing of it through, and no gradient back. LeakyReLU has such channels too, and gives them a gradient.
@@ -21,10 +23,12 @@ def silent_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, 
     """
     layers = {name: module for name, module in model.named_modules() if is_activation(module)}
     largest: dict[str, Tensor] = {}
+    off: dict[str, list[Tensor]] = {}
 
     def look(name: str, inputs: Tensor) -> None:
         highest = inputs.transpose(0, 1).flatten(1).amax(1)  # of each channel (or unit of a hidden layer)
         largest[name] = torch.maximum(largest[name], highest) if name in largest else highest
+        off.setdefault(name, []).append((inputs <= 0).flatten(1).double().mean(1))  # of each image
 
     hooks = [module.register_forward_pre_hook(lambda _, inputs, name=name: look(name, inputs[0]))
              for name, module in layers.items()]
@@ -43,7 +47,8 @@ def silent_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, 
             hook.remove()
         for module, training in modes:
             module.training = training
-    return [{"layer": name, "units": len(highest), "silent": _share(highest)} for name, highest in largest.items()]
+    return [{"layer": name, "units": len(highest), "silent": _share(highest), "off": torch.cat(off[name]).mean().item()}
+            for name, highest in largest.items()]
 
 
 def _share(highest: Tensor) -> float:

@@ -65,6 +65,8 @@ def test_tuned_experiments_take_the_rate_that_validates_best(results, monkeypatc
 
     def find(config, profile):
         accuracy = 50.0 + (config.learning_rate == best[config.optimizer])
+        if config.seed == 1 and config.learning_rate == 0.01:  # one lucky run is not enough
+            accuracy += 0.9
         return runs.Run(None, {"validation_accuracy": accuracy}, None)
 
     monkeypatch.setattr(runs, "find", find)

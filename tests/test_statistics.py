@@ -50,6 +50,19 @@ def test_outcomes_and_their_sentences():
                              f"(95 % interval {rows.loc['worse', 'low']:+.2f} to {rows.loc['worse', 'high']:+.2f}).")
 
 
+def test_sentences_are_one_per_option_and_what_chance_does():
+    rows = statistics.differences(frame(base=[50.0, 52.0], same=[50.0, 52.0], other=[60.0, 50.0]), "base")
+    said = statistics.sentences(rows, "base", str.upper)
+    assert said.startswith("SAME and BASE have the same") and " OTHER is 4.00 points above BASE" in said
+    assert said.endswith(statistics.chance(2))
+    assert "chance" not in statistics.sentences(statistics.differences(frame(a=[1.0], b=[2.0]), "a"), "a")
+
+
+def test_differences_that_cancel_are_not_called_the_same_in_every_seed():
+    row = statistics.differences(frame(base=[50.0, 52.0], other=[51.0, 51.0]), "base").loc["other"]
+    assert statistics.sentence(row, "other", "base").startswith("other and base are equal on average in test accuracy (")
+
+
 def test_one_seed_has_no_interval():
     row = statistics.differences(frame(a=[1.0], b=[2.0]), "a").loc["b"]
     assert np.isnan(row["low"]) and row["outcome"] == "undecided"

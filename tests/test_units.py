@@ -28,6 +28,7 @@ def measured(model, held, config=CONFIG):
 def test_a_very_negative_shift_makes_a_channel_silent(model, held):
     norm = model.stages.stage2[0].bn1
     before = measured(model, held)["stages.stage2.0.relu1"]
+    assert before.pop("off") == pytest.approx(0.5, abs=0.3)
     assert before == {"layer": "stages.stage2.0.relu1", "units": 16, "silent": 0}
     with torch.no_grad():
         norm.bias[:4] = -100
@@ -38,7 +39,7 @@ def test_a_very_negative_shift_makes_a_channel_silent(model, held):
 def test_a_unit_of_a_hidden_layer(model, held):
     with torch.no_grad():
         model.head[0].bias[:] = torch.tensor([-100.0, 100.0]).repeat(8)
-    assert measured(model, held)["head.1"] == {"layer": "head.1", "units": 16, "silent": 0.5}
+    assert measured(model, held)["head.1"] == {"layer": "head.1", "units": 16, "silent": 0.5, "off": 0.5}
 
 
 def test_one_image_that_lets_a_channel_through_is_enough(held):

@@ -6,6 +6,7 @@ profile's own numbers) and the names to compare.
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -175,9 +176,68 @@ def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     return each_seed([base, *(replace(base, **change) for change in changes)], base, profile, seeds)
 
 
+BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's
+
+
+def bn_size(profile: str, epochs: int = 0) -> dict:
+    """What all runs of the batch-norm study share. No L2, so that the loss which is recorded is what is descended."""
+    size = {
+        "smoke": dict(data="synthetic", images=320, test_images=100, epochs=3, batch_size=32, width=0.125,
+                      precision="float32"),
+        # narrow networks and small batches: steps are what the figures need
+        "quick": dict(images=3200, test_images=500, epochs=8, batch_size=64, width=0.25),
+        "full": dict(epochs=26),  # 390 steps an epoch: more than the original's 10,000
+    }[profile]
+    return size | dict(schedule="constant", weight_decay=0.0) | ({"epochs": epochs} if epochs else {})
+
+
+def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """VGG-A with and without batch norm at each learning rate, by Adam as in the original: a loss for every step.
+
+    The weights of seed 0 at the lower middle rate are kept, for the loss surface.
+    """
+    rates = sorted(set(rates))
+    if len(rates) < 2:
+        raise ValueError("the band is the spread of the loss over learning rates, so it takes two of them or more, not "
+                         f"{', '.join(f'{rate:g}' for rate in rates) or 'none'}")
+    for rate in rates:
+        if not 0 < rate < math.inf:
+            raise ValueError(f"a learning rate is a number above 0, not {rate:g}")
+    middle = rates[(len(rates) - 1) // 2]
+    return [Config(name, optimizer="adam", learning_rate=rate, seed=seed, keep_steps=True,
+                   keep_weights=rate == middle and seed == 0, **bn_size(profile, epochs))
+            for seed in range(seeds or 1) for name in ("vgg_a", "vgg_a_bn") for rate in rates]
+
+
+def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """Both networks by plain gradient descent (no momentum: a step goes along the gradient), the landscape measured."""
+    every = {"smoke": 5, "quick": 10, "full": 50}[profile]
+    return [Config(name, optimizer="sgd", momentum=0.0, learning_rate=0.1, seed=seed, measure="landscape",
+                   measure_every=every, **bn_size(profile, epochs))
+            for seed in range(seeds or 1) for name in ("vgg_a", "vgg_a_bn")]
+
+
+def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """The same, and the network whose batch norms are followed by noise; the shift of layers' inputs measured."""
+    every = {"smoke": 5, "quick": 10, "full": 50}[profile]
+    return [Config(name, optimizer="sgd", momentum=0.0, learning_rate=0.1, seed=seed, measure="shift",
+                   measure_every=every, **bn_size(profile, epochs))
+            for seed in range(seeds or {"smoke": 2, "quick": 1, "full": 3}[profile])
+            for name in ("vgg_a", "vgg_a_bn", "vgg_a_bn_noise")]
+
+
+def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -> list[float]:
+    """The numbers that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for the default."""
+    text = value.strip().removeprefix("[").removesuffix("]") if isinstance(value, str) else ",".join(map(str, value))
+    try:
+        return [float(part) for part in text.split(",")] if text else list(default)
+    except ValueError as error:
+        raise ValueError(f"{what}={value!r} is no list of numbers: {error}") from None
+
+
 EXPERIMENTS = {f.__name__: f for f in (
     table_1, table_1_rate, activations, activations_others, loss_rates, losses, losses_tuned, regularisation,
-    optimizer_rates, optimizers, schedules, components)}
+    optimizer_rates, optimizers, schedules, components, bn_band, bn_measured, bn_control)}
 
 
 def configs(experiment: str, profile: str) -> list[Config]:

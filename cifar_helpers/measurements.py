@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from cifar_helpers import units
+from cifar_helpers import bn_landscape, units
 from cifar_helpers.batches import Batches
 
 # f(model, (images, labels), held, config) -> rows. The model is in training mode, its next step is on the images
@@ -12,4 +12,5 @@ from cifar_helpers.batches import Batches
 # and the random numbers as they were, so that a measured run is the run that is measured.
 Measurement = Callable[[nn.Module, tuple[Tensor, Tensor], Batches, object], list[dict]]
 
-MEASUREMENTS: dict[str, Measurement] = {"silent_units": units.silent_units}
+MEASUREMENTS: dict[str, Measurement] = {
+    "silent_units": units.silent_units, "landscape": bn_landscape.landscape, "shift": bn_landscape.shift}

@@ -8,7 +8,7 @@ from .dla import dla
 from .dpn import dpn26
 from .network import Network, initialise, replace_batch_norms
 from .resnet import plain18, plain34, resnet18, resnet34, resnext50_32x4d
-from .vgg import vgg_a, vgg_a_bn
+from .vgg import vgg_a, vgg_a_bn, vgg_a_bn_noise
 
 FAMILIES = {
     "resnet18": resnet18,
@@ -19,6 +19,7 @@ FAMILIES = {
     "densenet121": densenet121,
     "vgg_a": vgg_a,
     "vgg_a_bn": vgg_a_bn,
+    "vgg_a_bn_noise": vgg_a_bn_noise,
     "plain18": plain18,
     "plain34": plain34,
 }
@@ -32,6 +33,7 @@ TITLES = {
     "densenet121": "DenseNet121",
     "vgg_a": "VGG-A",
     "vgg_a_bn": "VGG-A with batch norm",
+    "vgg_a_bn_noise": "VGG-A with noisy batch norm",
     "plain18": "Plain18",
     "plain34": "Plain34",
 }

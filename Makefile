@@ -26,7 +26,7 @@ STEPS := build/$(PROFILE)/steps
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
 ABLATIONS := optimizer_rates loss_rates activations activations_others losses losses_tuned regularisation optimizers \
-  schedules components
+  schedules components bn_band bn_measured bn_control
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 

@@ -7,18 +7,12 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from cifar_helpers import paths
 
 PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
-
-# nbclient answers an Output widget, as in every interact(), on the channel that it reads from, and now and then waits
-# for ever after that (github.com/jupyter/nbclient/issues/312). Without that answer a control's first picture is an
-# ordinary output of its cell.
-NotebookClient.on_comm_open_jupyter_widget = lambda self, message: None
 
 MARKER = "profile.txt"  # beside the tables: the profile that the results of this folder are from
 

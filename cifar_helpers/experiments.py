@@ -120,7 +120,7 @@ def rates(config: Config, values: Iterable[float]) -> list[Config]:
 
 def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0) -> list[Config]:
     """The learning rate of each loss. A mean over ten classes makes gradients smaller, hence the higher rates."""
-    base, higher = ablation(profile, epochs), (0.03, 0.1, 0.3, 1.0)
+    base, higher = ablation(profile, epochs), (*RATES["sgd"], 1.0)
     return [config for name in names
             for config in rates(replace(base, loss=name), RATES["sgd"] if name == "cross_entropy" else higher)]
 

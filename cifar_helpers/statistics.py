@@ -71,17 +71,30 @@ def sentence(row, option: str, baseline: str, quantity: str = "test accuracy", u
     return said + (": no difference that these runs can show." if row["outcome"] == "undecided" else ".")
 
 
-def sentences(differences: pd.DataFrame, baseline: str, title: Callable[[str], str] = str, **what) -> str:
-    """`sentence` for each row of `differences`, names as `title` writes them, and then `chance`."""
-    lines = [sentence(row, title(option), title(baseline), **what) for option, row in differences.iterrows()]
+OUTCOMES = {"higher": "above it", "lower": "below it", "identical": "the same in every seed",
+            "undecided": "no difference that these runs can show"}
+
+
+def sentences(differences: pd.DataFrame, baseline: str, title: Callable[[str], str] = str,
+              quantity: str = "test accuracy", unit: str = "points") -> str:
+    """What `differences` says as plain text, options by their outcome and named as `title` does, and then `chance`."""
+    def told(option, row):
+        if row["outcome"] == "identical":
+            return title(option)
+        interval = f" [{row['low']:+.2f} to {row['high']:+.2f}]" if row["n"] > 1 else ""
+        return f"{title(option)} {row['difference']:+.2f}{interval}"
+
+    lists = [f"{words}: " + ", ".join(told(option, row) for option, row in rows.iterrows())
+             for outcome, words in OUTCOMES.items() if len(rows := differences[differences["outcome"] == outcome])]
     intervals = int(differences["low"].notna().sum())
-    return " ".join([line[0].upper() + line[1:] for line in lines] + [chance(intervals)] * (intervals > 0))
+    said = f"{quantity[0].upper()}{quantity[1:]} against {title(baseline)}, in {unit}"
+    said += f" with {100 * CONFIDENCE:.0f} % intervals" if intervals else ", from one seed without an interval"
+    return f"{said}: {'; '.join(lists)}." + (f" {chance(intervals)}" if intervals else "")
 
 
 def chance(count: int) -> str:
     """How many of so many intervals leave out zero by chance alone."""
-    return (f"If nothing differed at all, {(1 - CONFIDENCE) * count:.2f} of {count} such intervals would leave out "
-            "zero by chance, on average.")
+    return f"By chance alone, {(1 - CONFIDENCE) * count:.2f} of {count} such intervals would leave out zero on average."
 
 
 def table(results: pd.DataFrame, baseline: str) -> pd.DataFrame:

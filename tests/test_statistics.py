@@ -50,12 +50,18 @@ def test_outcomes_and_their_sentences():
                              f"(95 % interval {rows.loc['worse', 'low']:+.2f} to {rows.loc['worse', 'high']:+.2f}).")
 
 
-def test_sentences_are_one_per_option_and_what_chance_does():
-    rows = statistics.differences(frame(base=[50.0, 52.0], same=[50.0, 52.0], other=[60.0, 50.0]), "base")
+def test_sentences_list_the_options_by_outcome():
+    runs = frame(base=[50.0, 52.0, 51.0], same=[50.0, 52.0, 51.0], steady=[51.0, 53.0, 52.1],
+                 near=[50.5, 51.5, 51.2], worse=[40.0, 42.5, 41.0])
+    rows = statistics.differences(runs, "base")
     said = statistics.sentences(rows, "base", str.upper)
-    assert said.startswith("SAME and BASE have the same") and " OTHER is 4.00 points above BASE" in said
-    assert said.endswith(statistics.chance(2))
-    assert "chance" not in statistics.sentences(statistics.differences(frame(a=[1.0], b=[2.0]), "a"), "a")
+    assert said.startswith("Test accuracy against BASE, in points with 95 % intervals: above it: STEADY +1.03 [+0.89 to")
+    assert "; below it: WORSE -9.83 [" in said and "; the same in every seed: SAME; " in said
+    assert f"no difference that these runs can show: NEAR +0.07 [{rows.loc['near', 'low']:+.2f} to" in said
+    assert said.endswith(statistics.chance(4))
+    one = statistics.sentences(statistics.differences(frame(a=[1.0], b=[2.0]), "a"), "a", quantity="loss", unit="nats")
+    assert one == ("Loss against a, in nats, from one seed without an interval: no difference that these runs can "
+                   "show: b +1.00.")
 
 
 def test_differences_that_cancel_are_not_called_the_same_in_every_seed():

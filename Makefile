@@ -25,9 +25,10 @@ RUN := python -m cifar_helpers
 STEPS := build/$(PROFILE)/steps
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
-ABLATIONS := optimizer_rates loss_rates activations activations_others losses losses_tuned regularisation optimizers \
-  schedules components bn_band bn_measured bn_control
-WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
+EXPERIMENTS := table_1 optimizer_rates loss_rates activations activations_others losses losses_tuned regularisation \
+  optimizers schedules components bn_band bn_measured bn_control
+# Of about 2.5 GB each, on a GPU too.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
 .PHONY: report test lab publish clean
@@ -41,18 +42,14 @@ $(PDF): $(NOTEBOOKS:%=$(STEPS)/%) report/report.tex report/references.bib report
 	     "(Debian's names) and run make report again"; fi
 
 # After the trainings, so that these have the machine for themselves.
-$(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/ablations
+$(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
 	$(RUN) notebook $* --profile $(PROFILE)
 	@touch $@
 
-# Records are found by their config: this trains only what is missing.
-$(STEPS)/table_1: $(CODE) $(STEPS)/data
-	$(RUN) train table_1 --profile $(PROFILE)
-	@touch $@
-
-# Small networks: a process per core does more than all cores in one process. The sweeps first, since others read them.
-$(STEPS)/ablations: $(CODE) $(STEPS)/table_1
-	$(RUN) train $(ABLATIONS) --profile $(PROFILE) --workers $(WORKERS)
+# Records are found by their config: this trains only what is missing. A process per core does more than all cores in
+# one process. The sweeps come first, since others read them.
+$(STEPS)/trainings: $(CODE) $(STEPS)/data
+	$(RUN) train $(EXPERIMENTS) --profile $(PROFILE) --workers $(WORKERS)
 	@touch $@
 
 $(STEPS)/data: $(SETUP)

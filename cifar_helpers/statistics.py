@@ -53,8 +53,9 @@ def paired(values: np.ndarray, baseline: np.ndarray, confidence: float = CONFIDE
         low = high = change[0]
     elif n > 1:
         low, high = stats.ttest_rel(values, baseline).confidence_interval(confidence)
+    # rounded, and never -0.0: what cancels up to the last bit is nought
     outcome = ("identical" if not change.any() else "higher" if low > 0 else "lower" if high < 0 else "undecided")
-    return {"difference": change.mean(), "low": low, "high": high, "n": n, "outcome": outcome}
+    return {"difference": round(change.mean(), 9) + 0.0, "low": low, "high": high, "n": n, "outcome": outcome}
 
 
 def sentence(row, option: str, baseline: str, quantity: str = "test accuracy", unit: str = "points") -> str:

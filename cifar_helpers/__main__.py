@@ -16,9 +16,10 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "train":
             command.add_argument("experiments", nargs="+", metavar="experiment")
             command.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
-            command.add_argument("--workers", type=int, default=1, help="processes that train side by side")
-            command.add_argument("--scheduler", metavar="ADDRESS",
-                                 help="a dask scheduler (tcp://host:8786) whose workers train; see the README")
+            places = command.add_mutually_exclusive_group()
+            places.add_argument("--workers", type=int, default=1, help="processes that train side by side")
+            places.add_argument("--scheduler", metavar="ADDRESS",
+                                help="a dask scheduler (tcp://host:8786) whose workers train; see the README")
         if name == "notebook":
             command.add_argument("name", help="02_architectures")
         command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else quick)")
@@ -42,7 +43,7 @@ def _train(options) -> int:
     if options.scheduler:
         place = executors.dask(options.scheduler)
     else:
-        place = executors.processes(options.workers) if options.workers > 1 else nullcontext()
+        place = executors.processes(options.workers) if options.workers != 1 else nullcontext()
     with place as executor:
         for name in options.experiments:
             for run in runs.get_all(name, profile, options.device, executor):

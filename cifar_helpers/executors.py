@@ -6,10 +6,12 @@ Always in processes, one training in each at a time: torch has one stream of ran
 import contextlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 
 import torch
+
+AGAIN = "what was finished is kept: give the same command again"
 
 
 @contextlib.contextmanager
@@ -26,13 +28,15 @@ def dask(address: str | None = None, workers: int = 2) -> Iterator[Executor]:
 
     All of them need this package, the data set and one runs folder. A worker that dies loses its own run only: dask
     gives it to another worker, which goes on from the checkpoint where it can see it. ValueError where a worker
-    would train two runs at once, ImportError where dask is not installed, OSError where no scheduler answers.
+    would train two runs at once, ImportError where dask is not installed, OSError where no scheduler answers,
+    RuntimeError where the scheduler is lost, or one run has cost four workers.
     """
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client, KilledWorker, LocalCluster
     except ImportError as error:
         raise ImportError("a dask cluster needs the package distributed: "
                           "pip install -e '.[cluster]' in the repository") from error
+    share = threads(workers)
     with contextlib.ExitStack() as stack:
         if address is None:
             cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
@@ -43,12 +47,20 @@ def dask(address: str | None = None, workers: int = 2) -> Iterator[Executor]:
             raise ValueError("a worker of more than one thread would mix up the random numbers of two trainings: "
                              "start each with dask worker ADDRESS --nthreads 1")
         if isinstance(address, LocalCluster):
-            client.register_plugin(_threads_plugin(threads(workers)))
-        yield client.get_executor(pure=False)
+            client.register_plugin(_threads_plugin(share))
+        try:
+            yield client.get_executor(pure=False)
+        except KilledWorker as error:
+            raise RuntimeError("several workers died, one after the other, in the same run (was the memory full?); "
+                               + AGAIN) from error
+        except CancelledError as error:  # what dask makes of all runs when the scheduler is gone; it has no text
+            raise RuntimeError(f"the scheduler was lost; {AGAIN}") from error
 
 
 def threads(workers: int) -> int:
-    """Torch's threads in each of so many processes that share this machine."""
+    """Torch's threads in each of so many processes that share this machine; ValueError where these are none."""
+    if workers < 1:
+        raise ValueError(f"trainings need one worker or more, not {workers}")
     return max(1, (os.cpu_count() or 1) // workers)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 NAMES = {"train": "training images, augmented", "test": "test images", "validation": "held-out training images"}
 
@@ -74,7 +74,7 @@ def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
         axis.set(xlabel="epoch", ylabel=quantity)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _log_where_outliers(axes[0], pd.concat([history[f"{held}_loss"], history["train_loss"]]))
-    axes[1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+    axes[1].yaxis.set_major_formatter("{x:g}%")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     if title:
         figure.suptitle(title)
@@ -105,7 +105,7 @@ def seed_bands(histories: dict[str, list[pd.DataFrame]],
         axis.set(xlabel="epoch", ylabel=what, title=NAMES[kind])
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if what == "accuracy":
-            axis.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+            axis.yaxis.set_major_formatter("{x:g}%")  # ticks may lie at 2.5 %
         else:
             _log_where_outliers(axis, pd.concat([h[quantity] for seeds in histories.values() for h in seeds]))
     for axis in axes.flat[len(quantities):]:

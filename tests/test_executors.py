@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -53,7 +54,7 @@ def test_dask_worker_killed_in_its_run_loses_only_that_run(results, alone):
         def setup(self, worker, folder=results):
             redirect(folder)
 
-    long = dataclasses.replace(TINY, epochs=60, seed=9)
+    long = dataclasses.replace(TINY, epochs=30, seed=9)
     with executors.dask(workers=2) as executor:
         client = executor._client
         client.register_plugin(Redirect())
@@ -64,8 +65,10 @@ def test_dask_worker_killed_in_its_run_loses_only_that_run(results, alone):
         os.kill(pids[busy], signal.SIGKILL)
         same(runs.get_all("tiny", "smoke", executor=executor, configs=CONFIGS), alone)
         run = waiting.result(timeout=300)
-    assert len(run.history) == 60 and run.folder.exists()
-    assert not list((results / "smoke/runs/tiny").glob(".*"))
+    expected = training.train(long, experiments.dataset("smoke"), device="cpu").history.drop(columns="seconds")
+    same([run], [expected])
+    assert sorted(folder.name for folder in (results / "smoke/runs/tiny").iterdir()) == sorted(
+        f"{config.name}-{config.hash}" for config in (long, *CONFIGS))
 
 
 def until(condition, seconds=120):
@@ -73,6 +76,32 @@ def until(condition, seconds=120):
     while not condition():
         assert time.monotonic() < end, "waited for too long"
         time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_dask_run_that_costs_every_worker_is_one_clear_error():
+    pytest.importorskip("distributed")
+    import dask
+
+    with (dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+          pytest.raises(RuntimeError, match="died.*same command again"), executors.dask(workers=1) as executor):
+        executor.submit(os._exit, 9).result()
+
+
+@pytest.mark.slow
+def test_dask_scheduler_that_is_lost_is_one_clear_error():
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    with pytest.raises(RuntimeError, match="scheduler was lost"), executors.dask(cluster.scheduler_address) as executor:
+        future = executor.submit(time.sleep, 60)
+        cluster.close()
+        future.result()
+
+
+def test_dask_that_is_not_installed_is_one_clear_error(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert __main__.main(["train", "table_1", "--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9"]) == 1
+    assert "pip install -e '.[cluster]'" in capsys.readouterr().err
 
 
 def test_dask_worker_of_two_threads_is_refused():
@@ -113,3 +142,14 @@ def test_train_command_takes_several_experiments_and_names_an_unknown_one(capsys
 @pytest.mark.parametrize("workers", [1, 2, 1000])
 def test_workers_share_the_cores(workers):
     assert 1 <= executors.threads(workers) <= max(1, os.cpu_count() // workers)
+
+
+def test_no_workers_at_all_is_an_error(capsys):
+    assert __main__.main(["train", "table_1", "--profile", "smoke", "--workers", "0"]) == 1
+    assert "one worker or more, not 0" in capsys.readouterr().err
+
+
+def test_processes_and_a_cluster_exclude_each_other(capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["train", "table_1", "--workers", "2", "--scheduler", "tcp://127.0.0.1:9"])
+    assert "not allowed with argument --workers" in capsys.readouterr().err

@@ -39,6 +39,13 @@ def test_band_reaches_from_the_lowest_to_the_highest_seed_and_runs_may_end_early
     plt.close(figure)
 
 
+def test_labels_of_accuracies_say_where_their_ticks_are():
+    axis = plots.seed_bands({"relu": [history(2, 5)], "elu": [history(2, 18)]}).axes[2]
+    axis.set_yticks([5, 7.5, 10])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["5%", "7.5%", "10%"]
+    plt.close("all")
+
+
 def test_an_outlier_does_not_flatten_the_losses_of_the_others():
     figure = plots.seed_bands({"relu": [history(5, 2)], "elu": [history(1, 40)]})
     assert [axis.get_yscale() for axis in figure.axes] == ["log", "log", "linear", "linear"]

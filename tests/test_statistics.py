@@ -69,6 +69,12 @@ def test_differences_that_cancel_are_not_called_the_same_in_every_seed():
     assert statistics.sentence(row, "other", "base").startswith("other and base are equal on average in test accuracy (")
 
 
+def test_what_cancels_up_to_the_last_bit_is_nought():
+    rows = statistics.differences(frame(base=[27.4, 35.2, 28.0], other=[30.2, 30.2, 30.2]), "base")
+    assert (np.array([30.2, 30.2, 30.2]) - [27.4, 35.2, 28.0]).mean() < 0
+    assert "OTHER +0.00 [" in statistics.sentences(rows, "base", str.upper)
+
+
 def test_one_seed_has_no_interval():
     row = statistics.differences(frame(a=[1.0], b=[2.0]), "a").loc["b"]
     assert np.isnan(row["low"]) and row["outcome"] == "undecided"

@@ -93,7 +93,7 @@ def test_dask_scheduler_that_is_lost_is_one_clear_error():
     distributed = pytest.importorskip("distributed")
     cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
     with pytest.raises(RuntimeError, match="scheduler was lost"), executors.dask(cluster.scheduler_address) as executor:
-        future = executor.submit(time.sleep, 60)
+        future = executor.submit(time.sleep, 600)
         cluster.close()
         future.result()
 
@@ -106,7 +106,8 @@ def test_dask_that_is_not_installed_is_one_clear_error(monkeypatch, capsys):
 
 def test_dask_worker_of_two_threads_is_refused():
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+    two = distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+    with two as cluster:
         with pytest.raises(ValueError, match="--nthreads 1"), executors.dask(cluster.scheduler_address):
             pass
 

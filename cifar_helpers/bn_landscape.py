@@ -17,6 +17,7 @@ from torch import nn
 
 from cifar_helpers import losses, models
 from cifar_helpers.batches import Batches
+from cifar_helpers.statistics import CONFIDENCE
 
 # Step sizes as multiples of the learning rate: the paper's range for VGG, [1/2, 4] (its appendix A.2.2). It does not
 # say how finely; steps of 1/2 are ours.
@@ -155,7 +156,7 @@ def band(runs: Sequence, smoothing: int = 1) -> pd.DataFrame:
     return frame
 
 
-def ratio(normed: Sequence[float], plain: Sequence[float], confidence: float = 0.95, blocks: int = 20,
+def ratio(normed: Sequence[float], plain: Sequence[float], confidence: float = CONFIDENCE, blocks: int = 20,
           draws: int = 2000) -> dict:
     """The median over training of `normed` divided by that of `plain`: ratio, low, high, smaller, outcome.
 
@@ -214,8 +215,8 @@ def sentence(what: str, result: dict, one: str = "with batch norm", other: str =
         return (f"{what} {one} cannot be divided by that {other}, since one of them is infinite or zero at too many "
                 f"steps: {told}.")
     told_ratio, low, high = (f"{number:.{2 if 0.095 <= number < 10 else 3}g}" for number in numbers)
-    return (f"{what} {one} is {told_ratio} times that {other} in the median over the steps (95 % interval over blocks "
-            f"of steps {low} to {high}): {told}.")
+    return (f"{what} {one} is {told_ratio} times that {other} in the median over the steps "
+            f"({100 * CONFIDENCE:.0f} % interval over blocks of steps {low} to {high}): {told}.")
 
 
 def measured(runs: Sequence) -> pd.DataFrame:

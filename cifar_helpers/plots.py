@@ -102,11 +102,15 @@ def seed_bands(histories: dict[str, list[pd.DataFrame]],
             axis.fill_between(values.index, values.min(axis=1), values.max(axis=1), color=look["color"], alpha=0.15,
                               linewidth=0)
         kind, what = quantity.rsplit("_", 1)
-        axis.set(xlabel="epoch", ylabel=what, title=NAMES[kind])
+        if kind in NAMES:
+            axis.set(ylabel=what, title=NAMES[kind])
+        else:
+            axis.set(ylabel=quantity.replace("_", " "))
+        axis.set(xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if what == "accuracy":
             axis.yaxis.set_major_formatter("{x:g}%")  # ticks may lie at 2.5 %
-        else:
+        elif what == "loss":
             _log_where_outliers(axis, pd.concat([h[quantity] for seeds in histories.values() for h in seeds]))
     for axis in axes.flat[len(quantities):]:
         axis.remove()

@@ -39,6 +39,14 @@ def test_band_reaches_from_the_lowest_to_the_highest_seed_and_runs_may_end_early
     plt.close(figure)
 
 
+def test_any_column_of_a_history_can_be_drawn_alone():
+    rates = history(3, 1).assign(learning_rate=[0.1, 0.05, 0.0])
+    figure = plots.seed_bands({"sgd": [rates]}, ("learning_rate",))
+    assert len(figure.axes) == 1 and figure.axes[0].get_ylabel() == "learning rate"
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [0.1, 0.05, 0.0]
+    plt.close(figure)
+
+
 def test_labels_of_accuracies_say_where_their_ticks_are():
     axis = plots.seed_bands({"relu": [history(2, 5)], "elu": [history(2, 18)]}).axes[2]
     axis.set_yticks([5, 7.5, 10])

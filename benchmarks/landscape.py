@@ -47,7 +47,7 @@ def main() -> None:
                         data="synthetic", momentum=0.0, weight_decay=0.0)
         torch.manual_seed(0)
         model = models.build(name, width=options.width).to(device, memory_format=torch.channels_last).train()
-        optimizer = training.optimizer_for(config, model.parameters())
+        optimizer, = training.optimizers_for(config, model)
         batches, held = training.batches_for(config, cifar, device)
         images, labels = batch = next(batches.epoch(0))
 

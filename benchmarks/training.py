@@ -56,7 +56,7 @@ def plain(name: str, cifar: data.Cifar10):
     torch.manual_seed(0)
     model = models.build(name)
     loader = DataLoader(Plain(cifar), batch_size=128, shuffle=True, num_workers=2)
-    return steps(loader, model, training.optimizer_for(Config(name), model.parameters()), "float32")
+    return steps(loader, model, *training.optimizers_for(Config(name), model), "float32")
 
 
 def ours(name: str, cifar: data.Cifar10):
@@ -64,7 +64,7 @@ def ours(name: str, cifar: data.Cifar10):
     model = models.build(name).to(memory_format=torch.channels_last)
     batches = Batches(cifar.train_images, cifar.train_labels, 128)
     forever = itertools.chain.from_iterable(batches.epoch(k) for k in itertools.count())
-    return steps(forever, model, training.optimizer_for(Config(name), model.parameters()), "bfloat16")
+    return steps(forever, model, *training.optimizers_for(Config(name), model), "bfloat16")
 
 
 def images_per_second(step, count: int) -> float:

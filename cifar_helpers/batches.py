@@ -14,13 +14,15 @@ class Batches:
     images (N, 32, 32, 3) uint8, labels (N,) integer. `crop` pads by so many pixels of the mean colour and cuts
     32x32 at a random place; `flip` mirrors an image in two; `cutout` blanks a square of so many pixels around a
     random point, cut off at the border (DeVries and Taylor, 2017, arXiv:1708.04552). Each image has its own draws.
+    `alternate` draws for each image once whether it is mirrored in even or in odd epochs, so that two epochs in a row
+    show both sides of it (Jordan, 2024, arXiv:2404.00498); `reflect` pads by the image's own mirrored border.
 
     A copy of the images takes N x (32 + 2 crop)^2 x 3 bytes: 240 MB for the training images at crop=4.
     """
 
     def __init__(self, images, labels, batch_size: int, *, device="cpu", dtype: torch.dtype = torch.float32,
                  shuffle: bool = True, seed: int = 0, crop: int = 4, flip: bool = True, cutout: int = 0,
-                 drop_last: bool = False):
+                 drop_last: bool = False, alternate: bool = False, reflect: bool = False):
         images, labels = torch.as_tensor(images), torch.as_tensor(labels)
         if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1:] != (32, 32, 3) or not len(images):
             raise ValueError(f"images must be uint8 of shape (N, 32, 32, 3), not {images.dtype} of "
@@ -36,11 +38,15 @@ class Batches:
             raise ValueError(f"dtype must be a floating-point type, not {dtype}")
         self.batch_size, self.dtype, self.shuffle, self.seed = batch_size, dtype, shuffle, seed
         self.crop, self.flip, self.cutout, self.drop_last = crop, flip, cutout, drop_last
+        self.alternate = alternate
         self.labels = labels.to(device, torch.int64)
         self.side = side = 32 + 2 * crop
         mean, std = 255 * torch.tensor(MEAN), 255 * torch.tensor(STD)
         padded = mean.round().to(device, torch.uint8).repeat(len(images), side, side, 1)
         padded[:, crop:crop + 32, crop:crop + 32] = images.to(device)
+        if reflect:
+            mirrored = torch.cat((torch.arange(crop, 0, -1), torch.arange(32), torch.arange(30, 30 - crop, -1)))
+            padded = images.to(device)[:, mirrored][:, :, mirrored]
         self.bytes = padded.view(-1)
         # one mean and scale for each byte of an image: adding rows of equal length is faster than broadcasting 3
         self.mean, self.scale = mean.to(device).repeat(1024), (1 / std).to(device).repeat(1024)
@@ -73,9 +79,13 @@ class Batches:
             return torch.randint(choices, (count,), generator=random)
 
         order = torch.randperm(count, generator=random)
-        return {"index": order if self.shuffle else torch.arange(count),
-                "top": draw(2 * self.crop + 1), "left": draw(2 * self.crop + 1),
-                "flip": draw(2) * self.flip, "row": draw(32), "column": draw(32)}
+        draws = {"index": order if self.shuffle else torch.arange(count),
+                 "top": draw(2 * self.crop + 1), "left": draw(2 * self.crop + 1),
+                 "flip": draw(2) * self.flip, "row": draw(32), "column": draw(32)}
+        if self.alternate:
+            first = torch.randint(2, (count,), generator=torch.Generator().manual_seed(self.seed))
+            draws["flip"] = (first[draws["index"]] + number) % 2
+        return draws
 
     def epoch(self, number: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Batches of epoch `number`: images (B, 3, 32, 32) in channels_last, labels (B,) int64."""

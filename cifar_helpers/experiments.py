@@ -54,6 +54,20 @@ def table_1_rate(profile: str) -> list[Config]:
     return [replace(resnet, learning_rate=rate, **size) for rate in (0.005, 0.01, 0.02, 0.05, 0.1)]
 
 
+def inside(profile: str) -> list[Config]:
+    """The networks that are looked into: Table 1's five at a quarter of their filters, their weights kept.
+
+    The weights of all five at full width are 138 MB, more than a repository should hold.
+    """
+    size = {
+        "smoke": dict(data="synthetic", images=320, test_images=200, epochs=2, batch_size=64, learning_rate=0.02,
+                      precision="float32"),
+        "quick": dict(images=2000, test_images=500, epochs=6, batch_size=32, learning_rate=0.03),
+        "full": dict(epochs=15, learning_rate=0.1),
+    }[profile]
+    return [Config(model=name, width=0.25, keep_weights=True, **size) for name in TABLE_1]
+
+
 SEEDS = {"smoke": 2, "quick": 3, "full": 3}
 SWEEP_SEEDS = 2
 RATES = {  # of the sweeps: from far below to far above the usual rate of each optimizer
@@ -236,7 +250,7 @@ def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -
 
 
 EXPERIMENTS = {f.__name__: f for f in (
-    table_1, table_1_rate, activations, activations_others, loss_rates, losses, losses_tuned, regularisation,
+    table_1, table_1_rate, inside, activations, activations_others, loss_rates, losses, losses_tuned, regularisation,
     optimizer_rates, optimizers, schedules, components, bn_band, bn_measured, bn_control)}
 
 

@@ -20,9 +20,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cifar_helpers import data, losses, measurements, models, schedules
 from cifar_helpers.batches import Batches
+from cifar_helpers.optimizers import ALL as ALL_OPTIMIZERS
+from cifar_helpers.optimizers import OPTIMIZERS, optimizers_for  # noqa: F401  (the report's four, for experiments)
+from cifar_helpers.models.fast_cnn import Whitening
 from cifar_helpers.progress import bar
+from cifar_helpers.views import Views
 
-OPTIMIZERS = ("sgd", "adam", "rmsprop", "adadelta")
 PRECISIONS = ("float32", "bfloat16")
 DATASETS = ("cifar10", "synthetic")
 EVALUATIONS = ("test", "validation")
@@ -45,7 +48,9 @@ class Config:
     label_smoothing: float = 0.0  # share of the target that is spread over all classes
     optimizer: str = "sgd"
     learning_rate: float = 0.1
-    momentum: float = 0.9  # of sgd (Nesterov) and rmsprop
+    momentum: float = 0.9  # of sgd (Nesterov), muon and rmsprop
+    head_rate: float = 0.0  # rate of the last layer; 0 for learning_rate
+    bias_rate: float = 0.0  # the same for biases and the parameters of norms
     weight_decay: float = 5e-4  # L2, through the optimizer
     l1: float = 0.0  # factor of the sum of |w| over weight matrices and filters
     schedule: str | Callable[[float], float] = "one_cycle"
@@ -58,7 +63,12 @@ class Config:
     evaluate: str = "test"  # "validation" holds 5,000 training images out and never reads the test set
     crop: int = 4  # padding of the random crop
     flip: bool = True
+    alternate: bool = False  # each image flipped in every second epoch, instead of at random
+    reflect: bool = False  # the crop's padding: the mirrored border instead of the mean colour
     cutout: int = 0  # side of the square, 0 for none
+    small_side: int = 32  # images are scaled down to so many pixels a side ...
+    small_share: float = 0.0  # ... in the first epochs, this share of the run
+    tta: bool = False  # the last evaluation is repeated over six views of each image (views.py)
     precision: str = "bfloat16"  # of convolutions and matrix products, by autocast; weights stay float32
     compile: bool = False
     ema: float = 0.0  # decay per step of the averaged weights that are evaluated; 0 for none
@@ -72,7 +82,7 @@ class Config:
 
     def __post_init__(self):
         choices = {"model": models.NAMES, "activation": models.ACTIVATIONS, "loss": tuple(losses.LOSSES),
-                   "optimizer": OPTIMIZERS, "precision": PRECISIONS, "data": DATASETS, "evaluate": EVALUATIONS,
+                   "optimizer": ALL_OPTIMIZERS, "precision": PRECISIONS, "data": DATASETS, "evaluate": EVALUATIONS,
                    "measure": ("", *measurements.MEASUREMENTS)}
         for field, names in choices.items():
             if getattr(self, field) not in names:
@@ -113,7 +123,8 @@ class Result:
     """What train() gives back."""
 
     # epoch, train_loss, train_accuracy (percent, of augmented images while the weights changed), test_loss,
-    # test_accuracy (validation_* where the config says so), learning_rate (at the epoch's start), seconds (training)
+    # test_accuracy (validation_* where the config says so), learning_rate (at the epoch's start), seconds (training:
+    # the first epoch's with the network's preparation, the last one's with the views), test_tta_accuracy with views
     history: pd.DataFrame
     model: nn.Module  # the weights that were evaluated (the average, where ema is set)
     steps: np.ndarray  # (steps,) loss of every step, float32
@@ -127,20 +138,6 @@ class Result:
 
 def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def optimizer_for(config: Config, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer at the config's rate."""
-    common = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    match config.optimizer:
-        case "sgd":
-            return torch.optim.SGD(parameters, momentum=config.momentum, nesterov=config.momentum > 0, **common)
-        case "adam":
-            return torch.optim.Adam(parameters, **common)
-        case "rmsprop":
-            return torch.optim.RMSprop(parameters, momentum=config.momentum, **common)
-        case "adadelta":
-            return torch.optim.Adadelta(parameters, **common)
 
 
 def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batches, Batches]:
@@ -163,9 +160,16 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
         raise ValueError(f"batch_size {config.batch_size} is larger than the {len(images)} training images")
     # The last, smaller batch is left out: another epoch's shuffle brings its images, and batch norm needs many.
     training = Batches(images, labels, config.batch_size, device=device, seed=config.seed, crop=config.crop,
-                       flip=config.flip, cutout=config.cutout, drop_last=True)
+                       flip=config.flip, cutout=config.cutout, drop_last=True, alternate=config.alternate,
+                       reflect=config.reflect)
     held = Batches(held_images, held_labels, 500, device=device, shuffle=False, crop=0, flip=False)
     return training, held
+
+
+def resized(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Images (B, 3, H, W) scaled to (B, 3, side, side), smoothed as far as they shrink."""
+    return nn.functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True).contiguous(
+        memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
@@ -192,28 +196,33 @@ def autocast(device_type: str, precision: str):
 
 
 def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, checkpoint: Path | None = None,
-          after_epoch: Callable[[int], None] | None = None) -> Result:
+          after_epoch: Callable[[int, dict], None] | None = None) -> Result:
     """Train by `config` and evaluate after each epoch.
 
     With a `checkpoint` path, the state is kept there after each epoch, and a run that finds it goes on from it
-    to the same history as if it had not been interrupted (the seconds excepted). `after_epoch(epoch)` is called
-    when the epoch's checkpoint is on disk.
+    to the same history as if it had not been interrupted (the seconds excepted). `after_epoch(epoch, row)` is
+    called with the epoch's row of the history when its checkpoint is on disk.
     """
     device = device or default_device()
     _reset_peak_memory(device)
+    training, held = batches_for(config, cifar, device)
+    began = time.perf_counter()
     torch.manual_seed(config.seed)
     model = models.build(config.model, activation=config.activation, hidden=config.hidden, dropout=config.dropout,
                          width=config.width, batch_norm=config.batch_norm)
     model = model.to(device, memory_format=torch.channels_last)
-    training, held = batches_for(config, cifar, device)
-    optimizer = optimizer_for(config, model.parameters())
+    for module in model.modules():
+        if isinstance(module, Whitening):
+            module.fit(next(training.epoch(0))[0])
+    optimizers = optimizers_for(config, model)
     total = config.epochs * len(training)
     factor = schedules.resolve(config.schedule, config.warmup)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(factor(min(step / total, 1.0))))
+    steppers = [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(factor(min(step / total, 1.0))))
+                for optimizer in optimizers]
     average = None
     if config.ema:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-    state = _State(model, average, optimizer, scheduler)
+    state = _State(model, average, optimizers, steppers)
     rows, steps, measured = state.restore(checkpoint, config)
     forward = torch.compile(model) if config.compile else model
     evaluated = average.module if average else model
@@ -228,26 +237,31 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
         return time.perf_counter() - before
 
     diverged = bool(rows) and not math.isfinite(rows[-1]["train_loss"])
+    preparation = time.perf_counter() - began
     with bar(total, config.name, initial=len(steps), unit="step") as progress:
         for epoch in range(len(rows), 0 if diverged else config.epochs):
-            started, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
+            started, rate = time.perf_counter(), optimizers[0].param_groups[0]["lr"]
+            started -= preparation if epoch == 0 else 0
             epoch_losses, correct = [], torch.zeros((), device=device, dtype=torch.int64)
             model.train()
             for step, (images, labels) in enumerate(training.epoch(epoch), start=epoch * len(training)):
                 if measure and config.measure_every and step % config.measure_every == 0:
                     started += measure_now(epoch + 1, step, (images, labels))  # no part of the training's time
+                if epoch < config.small_share * config.epochs:
+                    images = resized(images, config.small_side)
                 with autocast(images.device.type, config.precision):
                     logits = forward(images)
                 loss = criterion(logits.float(), labels, config.label_smoothing)
                 epoch_losses.append(loss.detach())
                 if config.l1:
                     loss = loss + config.l1 * sum(p.abs().sum() for p in penalised)
-                optimizer.zero_grad(set_to_none=True)
+                model.zero_grad(set_to_none=True)
                 loss.backward()
                 if config.clip:
                     nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-                optimizer.step()
-                scheduler.step()
+                for optimizer, scheduler in zip(optimizers, steppers):
+                    optimizer.step()
+                    scheduler.step()
                 if average:
                     average.update_parameters(model)
                 correct += (logits.argmax(1) == labels).sum()
@@ -255,17 +269,23 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
             epoch_losses = torch.stack(epoch_losses).float().cpu()
             seconds = time.perf_counter() - started
             held_loss, held_accuracy = evaluate(evaluated, held, config.loss, config.precision)
+            views = {}
+            if config.tta and epoch + 1 == config.epochs:
+                started = time.perf_counter()
+                views = {f"{config.evaluate}_tta_accuracy":
+                         evaluate(Views(evaluated), held, config.loss, config.precision)[1]}
+                seconds += time.perf_counter() - started  # a part of the method, so of its time
             rows.append({"epoch": epoch + 1, "train_loss": epoch_losses.double().mean().item(),
                          "train_accuracy": 100 * correct.item() / (len(training) * config.batch_size),
                          f"{config.evaluate}_loss": held_loss, f"{config.evaluate}_accuracy": held_accuracy,
-                         "learning_rate": rate, "seconds": seconds})
+                         "learning_rate": rate, "seconds": seconds, **views})
             steps += epoch_losses.tolist()
             progress.set_postfix(loss=f"{rows[-1]['train_loss']:.3f}", accuracy=f"{held_accuracy:.2f}%", refresh=False)
             if measure and not config.measure_every:
                 measure_now(epoch + 1, step + 1, (images, labels))
             state.save(checkpoint, config, rows, steps, measured)
             if after_epoch:
-                after_epoch(epoch + 1)
+                after_epoch(epoch + 1, rows[-1])
             if not math.isfinite(rows[-1]["train_loss"]):
                 diverged = True
                 break
@@ -303,8 +323,8 @@ class _State:
 
     model: nn.Module
     average: nn.Module | None
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LambdaLR
+    optimizers: list[torch.optim.Optimizer]
+    schedulers: list[torch.optim.lr_scheduler.LambdaLR]
 
     def save(self, path: Path | None, config: Config, rows: list[dict], steps: list[float],
              measured: list[dict]) -> None:
@@ -312,8 +332,9 @@ class _State:
             return
         content = {"config": json.dumps(config.to_dict()), "rows": rows, "steps": steps,
                    "measured": measured,
-                   "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                   "scheduler": self.scheduler.state_dict(),
+                   "model": self.model.state_dict(),
+                   "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                   "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
                    "average": self.average.state_dict() if self.average else None,
                    "rng": torch.get_rng_state(),
                    "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
@@ -342,8 +363,8 @@ class _State:
                   file=sys.stderr)
             return [], [], []
         self.model.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.scheduler.load_state_dict(content["scheduler"])
+        for own, kept in zip([*self.optimizers, *self.schedulers], content["optimizers"] + content["schedulers"]):
+            own.load_state_dict(kept)
         if self.average:
             self.average.load_state_dict(content["average"])
         torch.set_rng_state(content["rng"])

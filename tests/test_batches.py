@@ -106,6 +106,20 @@ def test_bad_input_is_one_clear_error(change, message):
         Batches(**good | change)
 
 
+def test_alternating_flip_shows_both_sides_in_two_epochs(cifar):
+    batches = Batches(cifar.train_images, cifar.train_labels, 64, alternate=True)
+    flips = torch.stack([torch.zeros(400, dtype=torch.int64).scatter(0, draws["index"], draws["flip"])
+                         for draws in map(batches.draws, range(4))])
+    assert torch.equal(flips[0], flips[2]) and torch.equal(flips[1], flips[3])
+    assert (flips[0] + flips[1] == 1).all() and abs(flips[0].float().mean() - 0.5) < 0.1
+
+
+def test_reflected_border_is_numpys(cifar):
+    batches = Batches(cifar.train_images[:5], cifar.train_labels[:5], 5, crop=3, reflect=True)
+    expected = np.pad(cifar.train_images[:5], ((0, 0), (3, 3), (3, 3), (0, 0)), mode="reflect")
+    assert np.array_equal(batches.bytes.view(5, 38, 38, 3).numpy(), expected)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_sees_the_same_batches(cifar):
     pairs = zip(*(Batches(cifar.train_images, cifar.train_labels, 64, cutout=8, device=device).epoch(1)

@@ -81,7 +81,7 @@ SCRIPT = textwrap.dedent("""
     def train(*a, **k):
         print("training", flush=True)
         if mode == "die":
-            k["after_epoch"] = lambda epoch: os._exit(9)   # as by kill -9
+            k["after_epoch"] = lambda epoch, row: os._exit(9)   # as by kill -9
         return whole(*a, **k)
     training.train = train
     config = training.Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=4,

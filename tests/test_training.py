@@ -28,12 +28,14 @@ def test_learns_the_made_up_classes(cifar):
 
 @pytest.mark.parametrize("changes", [
     {}, {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9, "hidden": (16,), "dropout": 0.5, "schedule": "cosine"},
+    {"model": "fast_cnn", "optimizer": "muon", "learning_rate": 0.1, "head_rate": 0.02, "bias_rate": 1.0, "tta": True,
+     "small_side": 24, "small_share": 0.5, "alternate": True, "reflect": True},
 ])
 def test_killed_after_any_epoch_ends_with_the_same_history(cifar, tmp_path, changes):
     config, checkpoint = dataclasses.replace(TINY, **changes), tmp_path / "state.pt"
     whole = train(config, cifar, device="cpu")
     for epoch in (1, 2):
-        def kill(done, at=epoch):
+        def kill(done, row, at=epoch):
             if done == at:
                 raise Killed
         with pytest.raises(Killed):
@@ -57,7 +59,7 @@ def test_measured_run_is_the_run_without_measuring_and_survives_a_kill(cifar, tm
         assert sorted(set(whole.measured.step)) == ([4, 8, 12] if every == 0 else [0, 3, 6, 9])
         assert set(whole.measured.epoch) == {1, 2, 3}
 
-        def kill(epoch):
+        def kill(epoch, row):
             raise Killed
         checkpoint = tmp_path / f"{every}.pt"
         with pytest.raises(Killed):
@@ -133,7 +135,7 @@ def test_evaluate_counts_every_image(cifar):
 @pytest.mark.parametrize("wrong, message", [
     ({"model": "resnet"}, "unknown model 'resnet'; choose from resnet18"),
     ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; choose from sgd, adam"),
-    ({"loss": "hinge"}, "unknown loss"), ({"activation": "gelu"}, "unknown activation"),
+    ({"loss": "hinge"}, "unknown loss"), ({"activation": "swish"}, "unknown activation"),
     ({"schedule": "cosin"}, "unknown schedule"), ({"epochs": 0}, "epochs must be at least 1"),
     ({"images": 3}, "images must be at least 10"),
 ])

@@ -6,6 +6,7 @@ from .activations import ACTIVATIONS, is_activation, replace_relus
 from .densenet import densenet121
 from .dla import dla
 from .dpn import dpn26
+from .fast_cnn import fast_cnn
 from .network import Network, initialise, replace_batch_norms
 from .resnet import plain18, plain34, resnet18, resnet34, resnext50_32x4d
 from .vgg import vgg_a, vgg_a_bn, vgg_a_bn_noise
@@ -22,6 +23,7 @@ FAMILIES = {
     "vgg_a_bn_noise": vgg_a_bn_noise,
     "plain18": plain18,
     "plain34": plain34,
+    "fast_cnn": fast_cnn,
 }
 NAMES = tuple(FAMILIES)
 TITLES = {
@@ -36,6 +38,7 @@ TITLES = {
     "vgg_a_bn_noise": "VGG-A with noisy batch norm",
     "plain18": "Plain18",
     "plain34": "Plain34",
+    "fast_cnn": "FastCNN",
 }
 __all__ = ["ACTIVATIONS", "NAMES", "TITLES", "Network", "build", "is_activation", "stages"]
 

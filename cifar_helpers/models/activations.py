@@ -16,6 +16,7 @@ MAKERS = {
     "softmax": partial(nn.Softmax, dim=1),  # over the channels of each position
     "tanh": nn.Tanh,
     "hardtanh": nn.Hardtanh,
+    "gelu": nn.GELU,
     "silu": nn.SiLU,  # a line like this adds any other of torch.nn
 }
 ACTIVATIONS = tuple(MAKERS)

@@ -14,6 +14,7 @@ class Parts(NamedTuple):
     stages: list[nn.Module]
     features: int  # channels that leave the last stage (and the tail)
     tail: nn.Module = nn.Identity()
+    head_scale: float = 1.0  # of the classifier's first weights
     hidden: tuple[int, ...] = ()  # fully connected layers that belong to the architecture (VGG)
 
 
@@ -32,6 +33,7 @@ class Network(nn.Module):
             self.stages.add_module(f"stage{number}", stage)
         self.tail = parts.tail
         self.head = head(parts.features, parts.hidden + hidden, dropout, classes)
+        self.head[-1].weight.data.mul_(parts.head_scale)
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.tail(self.stages(self.stem(images)))
@@ -82,10 +84,10 @@ def replace_batch_norms(network: nn.Module) -> None:
 def initialise(network: nn.Module) -> None:
     """He's normal initialisation (arXiv 1502.01852) of every convolution, one rule for all networks.
 
-    Linear layers and batch norms keep PyTorch's defaults.
+    Linear layers and batch norms keep PyTorch's defaults, and a convolution of a class of its own keeps its own.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if type(module) is nn.Conv2d:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -1,0 +1,74 @@
+"""The optimizers of a run: one of torch's for all parameters, or Muon for the filters and SGD for the rest."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+OPTIMIZERS = ("sgd", "adam", "rmsprop", "adadelta")  # the report's
+ALL = (*OPTIMIZERS, "muon")
+SGD_MOMENTUM = 0.85  # of what Muon leaves to SGD
+
+
+class Muon(torch.optim.Muon):
+    """torch's Muon for filters (O, I, k, k), each seen as a matrix (O, I k k), and kept at the norm sqrt(O).
+
+    A step is an orthogonal matrix times the rate, whatever the gradient's size (Jordan et al. 2024,
+    kellerjordan.github.io/posts/muon). Batch norm makes the loss blind to a filter's length, which would only grow.
+    """
+
+    def __init__(self, filters: Iterable[nn.Parameter], **options):
+        self.filters = list(filters)
+        self.matrices = [nn.Parameter(self._matrix(weight.data)) for weight in self.filters]
+        super().__init__(self.matrices, weight_decay=0.0, ns_steps=3, **options)
+
+    @staticmethod
+    def _matrix(weight: torch.Tensor) -> torch.Tensor:
+        """A view of the filters' own memory; the columns' order is that of channels_last where they are stored so."""
+        last = weight.is_contiguous(memory_format=torch.channels_last)
+        return (weight.permute(0, 2, 3, 1) if last else weight).view(len(weight), -1)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for weight, matrix in zip(self.filters, self.matrices):
+            gradient = weight.grad
+            if weight.is_contiguous(memory_format=torch.channels_last):
+                gradient = gradient.permute(0, 2, 3, 1)
+            matrix.grad = gradient.reshape(len(weight), -1)
+            matrix.mul_(len(matrix) ** 0.5 / matrix.norm())
+        return super().step(closure)
+
+
+def optimizers_for(config, model: nn.Module) -> list[torch.optim.Optimizer]:
+    """One optimizer at the config's rate; for "muon" a second one, SGD, for all that is no filter.
+
+    Where head_rate or bias_rate are set, the last layer and the vectors (biases, parameters of norms) have that rate.
+    The product of rate and weight decay is the same for all groups.
+    """
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    vectors = [p for p in trained.values() if p.dim() == 1]
+    head = [p for name, p in trained.items() if name.startswith("head.") and p.dim() > 1]
+    filters = [p for name, p in trained.items() if p.dim() > 1 and not name.startswith("head.")]
+
+    def group(parameters: list, rate: float) -> dict:
+        if not rate:
+            return {"params": parameters, "lr": config.learning_rate, "weight_decay": config.weight_decay}
+        return {"params": parameters, "lr": rate, "weight_decay": config.weight_decay * config.learning_rate / rate}
+
+    groups = [group(list(trained.values()), 0.0)]
+    if config.head_rate or config.bias_rate:
+        groups = [group(filters, 0.0), group(head, config.head_rate), group(vectors, config.bias_rate)]
+    match config.optimizer:
+        case "sgd":
+            return [torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)]
+        case "adam":
+            return [torch.optim.Adam(groups)]
+        case "rmsprop":
+            return [torch.optim.RMSprop(groups, momentum=config.momentum)]
+        case "adadelta":
+            return [torch.optim.Adadelta(groups)]
+        case "muon":
+            if not (config.head_rate and config.bias_rate):
+                raise ValueError("muon turns filters only: set head_rate and bias_rate for what is left to SGD")
+            return [Muon([p for p in filters if p.dim() == 4], lr=config.learning_rate, momentum=config.momentum),
+                    torch.optim.SGD(groups[1:], momentum=SGD_MOMENTUM, nesterov=True)]

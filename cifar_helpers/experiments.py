@@ -190,6 +190,60 @@ def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     return each_seed([base, *(replace(base, **change) for change in changes)], base, profile, seeds)
 
 
+def original_best(profile: str) -> list[Config]:
+    """The original's best model as its Table 2 names it. Its rate is not given there: Adam's usual one is taken."""
+    base = next(config for config in table_1(profile) if config.model == "densenet121")
+    return [replace(base, activation="leaky_relu", optimizer="adam", learning_rate=1e-3, cutout=16)]
+
+
+def fast_config(profile: str, epochs: int = 0) -> Config:
+    """A small network for two CPU cores: Muon, a few epochs, the first half of them on small images.
+
+    Layout and most of the method: arXiv 2404.00498 (airbench94) and its later version with Muon.
+    """
+    size = {
+        "smoke": dict(data="synthetic", images=200, test_images=100, epochs=2, batch_size=50, width=0.125,
+                      precision="float32"),
+        "quick": dict(images=1500, test_images=500, epochs=4, batch_size=100),
+        "full": dict(epochs=8, batch_size=1000),
+    }[profile] | ({"epochs": epochs} if epochs else {})
+    batch = size["batch_size"]  # what SGD trains has a rate per image of the batch
+    return Config("fast_cnn", activation="gelu", optimizer="muon", learning_rate=0.24, momentum=0.6,
+                  head_rate=round(3e-5 * batch, 6), bias_rate=round(5e-3 * batch, 6), weight_decay=0.0167,
+                  schedule=linear, crop=2, reflect=True, alternate=True, label_smoothing=0.2, small_side=24,
+                  small_share=0.5, tta=True, **size)
+
+
+def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """The fast network with several seeds; and the first seed again on the validation split, for its calibration."""
+    base = replace(fast_config(profile, epochs), keep_logits=True)
+    each = [replace(base, seed=seed, keep_weights=seed == 0)
+            for seed in range(seeds or {"smoke": 2, "quick": 2, "full": 5}[profile])]
+    return [*each, replace(base, evaluate="validation")]
+
+
+def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
+    """The same with half as many filters again and more epochs."""
+    base = fast_config(profile, epochs)
+    return [replace(base, width=1.5 * base.width, epochs=epochs or round(1.75 * base.epochs))]
+
+
+IDEAS = {  # of the fast network, and what takes each out
+    "small images first": dict(small_share=0.0), "whitened first layer": dict(model="fast_cnn_unwhitened"),
+    "alternating flips": dict(alternate=False), "mirrored border": dict(reflect=False),
+    "label smoothing": dict(label_smoothing=0.0), "GELU": dict(activation="relu"),
+    "Muon": dict(optimizer="sgd", learning_rate=0.2, momentum=0.85, schedule="one_cycle"),
+}
+
+
+def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """The fast network, then without one of its ideas at a time."""
+    seeds = seeds or {"smoke": 2, "quick": 2, "full": 3}[profile]
+    base = fast_config(profile, epochs)
+    return [*fast(profile, epochs, seeds)[:seeds],
+            *(replace(base, seed=seed, **change) for change in IDEAS.values() for seed in range(seeds))]
+
+
 BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's
 
 
@@ -251,7 +305,8 @@ def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -
 
 EXPERIMENTS = {f.__name__: f for f in (
     table_1, table_1_rate, inside, activations, activations_others, loss_rates, losses, losses_tuned, regularisation,
-    optimizer_rates, optimizers, schedules, components, bn_band, bn_measured, bn_control)}
+    optimizer_rates, optimizers, schedules, components, original_best, fast, fast_wide, fast_ablation, bn_band,
+    bn_measured, bn_control)}
 
 
 def configs(experiment: str, profile: str) -> list[Config]:

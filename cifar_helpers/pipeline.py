@@ -71,7 +71,7 @@ def clean(path: Path) -> None:
 def publish(profile: str) -> None:
     """Copy a profile's rendered notebooks, figures, tables, PDF and records into the committed folders.
 
-    For a project that has no full results yet; refused where the committed ones are of the full profile, and
+    Weights stay behind: those of full runs are committed, once. For a project that has no full results yet; refused where the committed ones are of the full profile, and
     for smoke, whose results are made up.
     """
     if profile == "full":
@@ -85,5 +85,5 @@ def publish(profile: str) -> None:
         raise ValueError(f"there is no report of the {profile} profile yet: make report PROFILE={profile} first")
     for folder in (paths.runs, paths.notebooks, paths.figures, paths.generated):
         shutil.copytree(folder(profile), folder("full"), dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("*.failed.ipynb", ".*"))
+                        ignore=shutil.ignore_patterns("*.failed.ipynb", "weights.safetensors", ".*"))
     shutil.copy2(paths.report(profile) / "report.pdf", paths.report("full") / "report.pdf")

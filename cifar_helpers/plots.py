@@ -29,6 +29,7 @@ GROUPS = (
     ("cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin"),
     ("sgd", "adam", "rmsprop", "adadelta"),
     ("one_cycle", "constant", "multi_step", "cosine", "linear"),
+    ("ResNet18", "ResNeXt50_32x4d", "DPN26", "DLA", "DenseNet121"),
 )
 
 

@@ -24,6 +24,7 @@ PARAMETERS = {
     "plain18": 11_000_138,
     "plain34": 21_108_298,
     "fast_cnn": 1_972_778,
+    "fast_cnn_unwhitened": 1_972_778,
 }
 # The operator that each activation ends in: what the trace below counts.
 OPERATORS = {

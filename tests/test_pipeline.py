@@ -58,7 +58,10 @@ def test_publish_never_overwrites_full_results_and_never_takes_synthetic_ones(pr
             folder(profile).mkdir(parents=True, exist_ok=True)
     (paths.report("quick") / "report.pdf").write_text("a small run")
     (paths.generated("quick") / pipeline.MARKER).write_text("quick\n")
+    for name in ("run.json", "weights.safetensors"):
+        (paths.runs("quick") / name).write_text("a small run's")
     pipeline.publish("quick")
+    assert (paths.runs("full") / "run.json").exists() and not (paths.runs("full") / "weights.safetensors").exists()
     assert (project / "report/report.pdf").read_text() == "a small run"
     with pytest.raises(ValueError, match="synthetic and are never published"):
         pipeline.publish("smoke")

@@ -6,7 +6,7 @@ from .activations import ACTIVATIONS, is_activation, replace_relus
 from .densenet import densenet121
 from .dla import dla
 from .dpn import dpn26
-from .fast_cnn import fast_cnn
+from .fast_cnn import fast_cnn, fast_cnn_unwhitened
 from .network import Network, initialise, replace_batch_norms
 from .resnet import plain18, plain34, resnet18, resnet34, resnext50_32x4d
 from .vgg import vgg_a, vgg_a_bn, vgg_a_bn_noise
@@ -24,6 +24,7 @@ FAMILIES = {
     "plain18": plain18,
     "plain34": plain34,
     "fast_cnn": fast_cnn,
+    "fast_cnn_unwhitened": fast_cnn_unwhitened,
 }
 NAMES = tuple(FAMILIES)
 TITLES = {
@@ -39,6 +40,7 @@ TITLES = {
     "plain18": "Plain18",
     "plain34": "Plain34",
     "fast_cnn": "FastCNN",
+    "fast_cnn_unwhitened": "FastCNN, first layer learned",
 }
 __all__ = ["ACTIVATIONS", "NAMES", "TITLES", "Network", "build", "is_activation", "stages"]
 

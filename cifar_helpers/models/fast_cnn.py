@@ -49,8 +49,16 @@ def group(inputs: int, outputs: int) -> nn.Sequential:
                          IdentityConv(outputs, outputs), norm(outputs), nn.ReLU())
 
 
-def fast_cnn(width: float) -> Parts:
+def parts(first: nn.Conv2d, width: float) -> Parts:
     channels = [scaled(filters, width) for filters in (64, 256, 256)]
-    stages = [group(inputs, outputs) for inputs, outputs in zip((24, *channels), channels)]
-    return Parts(nn.Sequential(Whitening(), nn.ReLU()), stages, channels[-1], tail=nn.AdaptiveMaxPool2d(1),
-                 head_scale=1 / 9)
+    stages = [group(inputs, outputs) for inputs, outputs in zip((first.out_channels, *channels), channels)]
+    return Parts(nn.Sequential(first, nn.ReLU()), stages, channels[-1], tail=nn.AdaptiveMaxPool2d(1), head_scale=1 / 9)
+
+
+def fast_cnn(width: float) -> Parts:
+    return parts(Whitening(), width)
+
+
+def fast_cnn_unwhitened(width: float) -> Parts:
+    """The same with a first layer that is learned like any other."""
+    return parts(nn.Conv2d(3, 24, 2, bias=False), width)

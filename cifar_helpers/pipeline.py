@@ -71,8 +71,8 @@ def clean(path: Path) -> None:
 def publish(profile: str) -> None:
     """Copy a profile's rendered notebooks, figures, tables, PDF and records into the committed folders.
 
-    Weights stay behind: those of full runs are committed, once. For a project that has no full results yet; refused where the committed ones are of the full profile, and
-    for smoke, whose results are made up.
+    Weights stay behind: those of full runs are committed, once. For a project that has no full results yet; refused
+    where the committed ones are of the full profile, and for smoke, whose results are made up.
     """
     if profile == "full":
         return  # the full profile writes there itself

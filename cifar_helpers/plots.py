@@ -15,7 +15,7 @@ NAMES = {"train": "training images, augmented", "test": "test images", "validati
 TITLES = {
     "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "elu": "ELU", "selu": "SELU", "prelu": "PReLU",
     "softplus": "Softplus", "sigmoid": "Sigmoid", "softmax": "Softmax", "tanh": "Tanh", "hardtanh": "Hardtanh",
-    "silu": "SiLU", "cross_entropy": "CrossEntropyLoss", "mse": "MSELoss", "bce_with_logits": "BCEWithLogitsLoss",
+    "silu": "SiLU", "gelu": "GELU", "muon": "Muon", "cross_entropy": "CrossEntropyLoss", "mse": "MSELoss", "bce_with_logits": "BCEWithLogitsLoss",
     "multilabel_soft_margin": "MultiLabelSoftMarginLoss", "sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop",
     "adadelta": "Adadelta", "constant": "constant", "multi_step": "multi-step", "cosine": "cosine",
     "one_cycle": "one-cycle", "linear": "linear",
@@ -25,9 +25,9 @@ MARKERS = "os^DvPX*<>"
 # Within a group, the place decides. The gap keeps what is drawn together apart, as there are ten colours.
 GROUPS = (
     ("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu", "", "elu",
-     "silu"),
+     "silu", "gelu"),
     ("cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin"),
-    ("sgd", "adam", "rmsprop", "adadelta"),
+    ("sgd", "adam", "rmsprop", "adadelta", "muon"),
     ("one_cycle", "constant", "multi_step", "cosine", "linear"),
     ("ResNet18", "ResNeXt50_32x4d", "DPN26", "DLA", "DenseNet121"),
 )

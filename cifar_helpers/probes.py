@@ -62,7 +62,7 @@ def unit_gradients(model: nn.Module, images: Tensor, name: str, seed: int = 0, b
 
 
 def field(gradients: Tensor) -> np.ndarray:
-    """(B, 32, 32): energy of each pixel, the squared gradient summed over the colours (Luo et al., arXiv 1701.04128)."""
+    """(B, 32, 32): energy of each pixel, the squared gradient summed over colours (Luo et al., arXiv 1701.04128)."""
     return gradients.double().square().sum(1).numpy()
 
 
@@ -98,14 +98,14 @@ def frequencies(side: int = 32) -> np.ndarray:
 
 
 def high_share(power: np.ndarray) -> float:
-    """Share (0 to 1) of a spectrum's power (H, W) at more than CUT cycles per pixel; NaN for none. White noise: 0.80."""
+    """Share (0 to 1) of a spectrum's power (H, W) above CUT cycles per pixel; NaN for none. White noise: 0.80."""
     total = power.sum()
     return float(power[frequencies(len(power)) > CUT].sum() / total) if np.isfinite(total) and total > 0 else np.nan
 
 
 def bootstrap(maps: np.ndarray, statistic: Callable[[np.ndarray], float], resamples: int = 200,
               seed: int = 0) -> tuple[float, float, float]:
-    """The statistic of the mean of maps (B, H, W), and its 95 % interval over other draws of the images (percentiles)."""
+    """The statistic of the mean of maps (B, H, W), and its 95 % interval over draws of the images (percentiles)."""
     weights = np.random.default_rng(seed).multinomial(len(maps), np.full(len(maps), 1 / len(maps)), resamples)
     means = np.tensordot(weights / len(maps), maps, 1)
     low, high = np.quantile([statistic(mean) for mean in means], (0.025, 0.975))
@@ -215,7 +215,8 @@ def ascend(model: nn.Module, name: str, channels: Sequence[int], steps: int = 64
             moved = images.roll(moves, (2, 3)).requires_grad_()
             maps = part(moved)
             values = maps.gather(1, chosen.expand(-1, 1, *maps.shape[2:]))
-            gradient = torch.autograd.grad(values.mean((1, 2, 3)).sum(), moved)[0].roll([-move for move in moves], (2, 3))
+            gradient, = torch.autograd.grad(values.mean((1, 2, 3)).sum(), moved)
+            gradient = gradient.roll([-move for move in moves], (2, 3))
             size = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
             images = (1 - decay) * images + rate * gradient / size.clamp(min=1e-12)
             if step % 4 == 3:

@@ -15,9 +15,9 @@ NAMES = {"train": "training images, augmented", "test": "test images", "validati
 TITLES = {
     "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "elu": "ELU", "selu": "SELU", "prelu": "PReLU",
     "softplus": "Softplus", "sigmoid": "Sigmoid", "softmax": "Softmax", "tanh": "Tanh", "hardtanh": "Hardtanh",
-    "silu": "SiLU", "gelu": "GELU", "muon": "Muon", "cross_entropy": "CrossEntropyLoss", "mse": "MSELoss", "bce_with_logits": "BCEWithLogitsLoss",
-    "multilabel_soft_margin": "MultiLabelSoftMarginLoss", "sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop",
-    "adadelta": "Adadelta", "constant": "constant", "multi_step": "multi-step", "cosine": "cosine",
+    "silu": "SiLU", "gelu": "GELU", "cross_entropy": "CrossEntropyLoss", "mse": "MSELoss",
+    "bce_with_logits": "BCEWithLogitsLoss", "multilabel_soft_margin": "MultiLabelSoftMarginLoss", "sgd": "SGD",
+    "adam": "Adam", "muon": "Muon", "rmsprop": "RMSprop", "adadelta": "Adadelta", "constant": "constant", "multi_step": "multi-step", "cosine": "cosine",
     "one_cycle": "one-cycle", "linear": "linear",
 }
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))

@@ -113,7 +113,7 @@ def bootstrap(maps: np.ndarray, statistic: Callable[[np.ndarray], float], resamp
 
 
 @torch.no_grad()
-def pooled(model: nn.Module, images: Tensor, batch: int = 250) -> dict[str, Tensor]:
+def pooled(model: nn.Module, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
     """Stage -> (B, C): the mean of each channel over its positions, for images (B, 3, 32, 32)."""
     check_images(images)
     features: dict[str, list[Tensor]] = {}
@@ -181,7 +181,7 @@ def without_shape(images: Tensor, side: int = 8, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def peaks(model: nn.Module, images: Tensor, name: str, batch: int = 250) -> tuple[Tensor, Tensor, Tensor]:
+def peaks(model: nn.Module, images: Tensor, name: str, batch: int = 50) -> tuple[Tensor, Tensor, Tensor]:
     """Of each channel of a stage for images (B, 3, 32, 32): largest value (B, C), its row and column (pixels), mean."""
     check_images(images)
     part, found = up_to(model, name), []

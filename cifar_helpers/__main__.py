@@ -1,4 +1,4 @@
-"""python -m cifar_helpers train | data | notebook | pdf | publish, see --help."""
+"""python -m cifar_helpers train | search | predict | data | notebook | pdf | publish, see --help."""
 
 import argparse
 import sys
@@ -8,6 +8,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cifar_helpers")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in {"train": "train the runs of an experiment that have no record yet",
+                       "search": "go on with the search over what the ablations left open",
+                       "predict": "tell the class of pictures, with the best model's committed weights",
                        "data": "fetch and verify CIFAR-10",
                        "notebook": "execute a notebook with papermill",
                        "pdf": "build the report",
@@ -15,18 +17,28 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=text, description=text)
         if name == "train":
             command.add_argument("experiments", nargs="+", metavar="experiment")
-            command.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
             places = command.add_mutually_exclusive_group()
             places.add_argument("--workers", type=int, default=1, help="processes that train side by side")
             places.add_argument("--scheduler", metavar="ADDRESS",
                                 help="a dask scheduler (tcp://host:8786) whose workers train; see the README")
+        if name == "search":
+            command.add_argument("--trials", type=int, default=0, help="in all (default: the profile's number)")
+            command.add_argument("--workers", type=int, default=1, help="processes that train side by side")
+        if name in ("train", "search"):
+            command.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
+        if name == "predict":
+            command.add_argument("pictures", nargs="+", metavar="picture",
+                                 help="files, folders, or - for a picture on standard input")
+            command.add_argument("--top", type=int, default=1, help="classes per picture (default: 1)")
+            command.add_argument("--model", metavar="FOLDER", help="a record with weights (default: the best model)")
         if name == "notebook":
             command.add_argument("name", help="02_architectures")
-        command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else quick)")
+        if name != "predict":
+            command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else quick)")
     options = parser.parse_args(arguments)
     try:
-        return {"train": _train, "data": _data, "notebook": _notebook, "pdf": _pdf, "publish": _publish}[
-            options.command](options)
+        return {"train": _train, "search": _search, "predict": _predict, "data": _data, "notebook": _notebook,
+                "pdf": _pdf, "publish": _publish}[options.command](options)
     except (ValueError, OSError, RuntimeError, ImportError) as error:  # DataError is a RuntimeError
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -52,6 +64,52 @@ def _train(options) -> int:
                 print(f"{profile} {name} {run.folder.name}: {measured:.2f} % after {record['epochs']} epochs, "
                       f"{record['seconds']:.0f} s, {record['images_per_second']:.0f} images/s", flush=True)
     return 0
+
+
+def _search(options) -> int:
+    from cifar_helpers import executors, experiments, search
+
+    profile = experiments.profile(options.profile)
+    if options.workers == 1:
+        search.run(profile, options.trials, options.device)
+    else:
+        with executors.processes(options.workers) as pool:
+            workers = [pool.submit(search.run, profile, options.trials, options.device)
+                       for _ in range(options.workers)]
+        for worker in workers:
+            worker.result()
+    trials = search.table(search.study(profile))
+    best = [f"; the best is trial {row.number}" for row in trials[trials["state"] == "COMPLETE"].nlargest(
+        1, "validation accuracy").itertuples()]  # none where another process is still at the first
+    print(f"{profile} search: {len(trials)} trials", *best, sep="")
+    return 0
+
+
+def _predict(options) -> int:
+    from pathlib import Path
+
+    import numpy as np
+
+    from cifar_helpers import predict
+
+    run = predict.named(Path(options.model)) if options.model else predict.best()
+    if run.record["synthetic"]:
+        print("SYNTHETIC: this network knows made-up images only", file=sys.stderr)
+    names, images, failed = [], [], False
+    for name in predict.sources(options.pictures):
+        try:
+            images.append(predict.read(name))
+            names.append(name)
+        except (OSError, ValueError) as error:  # the others go on
+            print(f"error: {name}: {error}" if name == "-" else f"error: {error}", file=sys.stderr)
+            failed = True
+    if images:
+        for row in predict.table(run, names, np.stack(images), options.top).itertuples():
+            told = row.picture.encode(errors="surrogateescape").decode(errors="replace")  # a name may be no text
+            print(f"{told}: {row[2]} {100 * row.probability:.1f} %")
+    elif not failed:
+        print(f"error: there is no picture in {', '.join(options.pictures)}", file=sys.stderr)
+    return int(failed or not images)
 
 
 def _data(options) -> int:

@@ -85,3 +85,26 @@ def test_certainty_is_in_the_last_bin():
 def test_unknown_readout_names_the_known_ones():
     with pytest.raises(ValueError, match="softmax, sigmoid, clipped"):
         calibration.probabilities(np.zeros((1, 2)), "argmax")
+
+
+def test_temperature_is_the_factor_by_which_logits_were_too_sure():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(20000, 10))
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = (shares.cumsum(1) > random.random((20000, 1))).argmax(1)  # drawn as the softmax says
+    assert calibration.temperature(logits, labels) == pytest.approx(1, abs=0.05)
+    assert calibration.temperature(3 * logits, labels) == pytest.approx(3, rel=0.05)
+    assert calibration.temperature(0.5 * logits, labels) == pytest.approx(0.5, rel=0.05)
+    errors = [calibration.calibration_error(3 * logits / divisor, labels)
+              for divisor in (1, calibration.temperature(3 * logits, labels))]
+    assert errors[0] > 10 and errors[1] < 2
+    fitted = 3 * logits / calibration.temperature(3 * logits, labels)
+    assert (fitted.argmax(1) == logits.argmax(1)).all()
+
+
+def test_temperature_of_what_cannot_be_mended():
+    logits, labels = sure(0.9, 1.0, count=50)
+    assert 0 < calibration.temperature(logits, labels) < 0.1  # always right: the surer the better
+    assert calibration.temperature(logits, 1 - labels) > 50  # always wrong: the less sure the better
+    logits[3] = np.inf
+    assert np.isnan(calibration.temperature(logits, labels))

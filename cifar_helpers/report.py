@@ -78,7 +78,6 @@ def build_pdf(profile: str) -> Path:
     work = paths.ROOT / "build" / profile / "latex"
     work.mkdir(parents=True, exist_ok=True)
     _write(work / "inputs.tex", _inputs(profile), profile)
-    _write(work / "original_table_2.tex", _tabular(_original_settings(_original())), profile)
     relative = work.relative_to(paths.ROOT).as_posix()  # relative to ROOT: no spaces or # of someone's folder
     command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error",
                f"-outdir={relative}", "-usepretex=" + rf"\def\inputsFolder{{{relative}}}", "report/report.tex"]
@@ -132,15 +131,6 @@ def _original_numbers(original: dict) -> dict[str, str | int | float]:
             "originalBestTestError": 100 - best["test_accuracy"],
             "originalNormModel": norm["model"], "originalNormSteps": norm["steps"],
             "originalNormRates": ", ".join(f"{rate:g}" for rate in sorted(norm["learning_rates"]))}
-
-
-def _original_settings(original: dict) -> pd.DataFrame:
-    """The original's Table 2, beside a column for ours."""
-    names = {"model": "Network", "parameters": "Parameters", "augmentation": "Augmentation", "epochs": "Epochs",
-             "activation": "Activation", "loss": "Loss", "optimizer": "Optimizer",
-             "train_accuracy": "Train accuracy (%)", "test_accuracy": "Test accuracy (%)"}
-    return pd.DataFrame([(title, _text(original["table_2"][key])) for key, title in names.items()],
-                        columns=["Setting", "Original"])
 
 
 def _tabular(frame: pd.DataFrame, **options) -> str:

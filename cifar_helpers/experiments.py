@@ -218,7 +218,7 @@ def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network with several seeds; and the first seed again on the validation split, for its calibration."""
     base = replace(fast_config(profile, epochs), keep_logits=True)
     each = [replace(base, seed=seed, keep_weights=seed == 0)
-            for seed in range(seeds or {"smoke": 2, "quick": 2, "full": 5}[profile])]
+            for seed in range(seeds or {"smoke": 2, "quick": 3, "full": 5}[profile])]
     return [*each, replace(base, evaluate="validation")]
 
 
@@ -238,7 +238,7 @@ IDEAS = {  # of the fast network, and what takes each out
 
 def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network, then without one of its ideas at a time."""
-    seeds = seeds or {"smoke": 2, "quick": 2, "full": 3}[profile]
+    seeds = seeds or SEEDS[profile]
     base = fast_config(profile, epochs)
     return [*fast(profile, epochs, seeds)[:seeds],
             *(replace(base, seed=seed, **change) for change in IDEAS.values() for seed in range(seeds))]

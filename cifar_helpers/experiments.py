@@ -197,21 +197,21 @@ def original_best(profile: str) -> list[Config]:
 
 
 def fast_config(profile: str, epochs: int = 0) -> Config:
-    """A small network for two CPU cores: Muon, a few epochs, the first half of them on small images.
+    """A small network for two CPU cores: Muon, a few epochs, the first of them on small images.
 
-    Layout and most of the method: arXiv 2404.00498 (airbench94) and its later version with Muon.
+    Layout and most of the method: arXiv 2404.00498 (airbench94) and its later version with Muon, whose rates these are.
     """
     size = {
         "smoke": dict(data="synthetic", images=200, test_images=100, epochs=2, batch_size=50, width=0.125,
-                      precision="float32"),
-        "quick": dict(images=1500, test_images=500, epochs=4, batch_size=100),
-        "full": dict(epochs=8, batch_size=1000),
+                      precision="float32", small_share=0.5),
+        "quick": dict(images=1500, test_images=500, epochs=4, batch_size=100, small_share=0.5),
+        "full": dict(epochs=10, batch_size=2000, small_share=0.4),
     }[profile] | ({"epochs": epochs} if epochs else {})
     batch = size["batch_size"]  # what SGD trains has a rate per image of the batch
     return Config("fast_cnn", activation="gelu", optimizer="muon", learning_rate=0.24, momentum=0.6,
-                  head_rate=round(3e-5 * batch, 6), bias_rate=round(5e-3 * batch, 6), weight_decay=0.0167,
-                  schedule=linear, crop=2, reflect=True, alternate=True, label_smoothing=0.2, small_side=24,
-                  small_share=0.5, tta=True, **size)
+                  head_rate=round(1.02e-5 * batch, 6), bias_rate=round(0.053 * batch, 6),
+                  weight_decay=0.0167, schedule=linear, crop=2, reflect=True, alternate=True, label_smoothing=0.2,
+                  small_side=24, tta=True, **size)
 
 
 def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
@@ -228,12 +228,16 @@ def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
     return [replace(base, width=1.5 * base.width, epochs=epochs or round(1.75 * base.epochs))]
 
 
-IDEAS = {  # of the fast network, and what takes each out
-    "small images first": dict(small_share=0.0), "whitened first layer": dict(model="fast_cnn_unwhitened"),
-    "alternating flips": dict(alternate=False), "mirrored border": dict(reflect=False),
-    "label smoothing": dict(label_smoothing=0.0), "GELU": dict(activation="relu"),
-    "Muon": dict(optimizer="sgd", learning_rate=0.2, momentum=0.85, schedule="one_cycle"),
-}
+def ideas(base: Config) -> dict[str, dict]:
+    """The ideas of the fast network, and what takes each out. Without Muon, the rates are those of airbench94."""
+    rate = round(1.5e-3 * base.batch_size, 6)
+    return {
+        "small images first": dict(small_share=0.0), "whitened first layer": dict(model="fast_cnn_unwhitened"),
+        "alternating flips": dict(alternate=False), "mirrored border": dict(reflect=False),
+        "label smoothing": dict(label_smoothing=0.0), "GELU": dict(activation="relu"),
+        "Muon": dict(optimizer="sgd", learning_rate=rate, momentum=0.85, schedule="one_cycle",
+                     weight_decay=round(base.weight_decay * base.learning_rate / rate, 6)),
+    }
 
 
 def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
@@ -241,7 +245,7 @@ def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]
     seeds = seeds or SEEDS[profile]
     base = fast_config(profile, epochs)
     return [*fast(profile, epochs, seeds)[:seeds],
-            *(replace(base, seed=seed, **change) for change in IDEAS.values() for seed in range(seeds))]
+            *(replace(base, seed=seed, **change) for change in ideas(base).values() for seed in range(seeds))]
 
 
 BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's

@@ -42,13 +42,13 @@ class Muon(torch.optim.Muon):
 def optimizers_for(config, model: nn.Module) -> list[torch.optim.Optimizer]:
     """One optimizer at the config's rate; for "muon" a second one, SGD, for all that is no filter.
 
-    Where head_rate or bias_rate are set, the last layer and the vectors (biases, parameters of norms) have that rate.
+    Where head_rate or bias_rate are set, the last layer and the inner vectors (parameters of norms) have that rate.
     The product of rate and weight decay is the same for all groups.
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    vectors = [p for p in trained.values() if p.dim() == 1]
-    head = [p for name, p in trained.items() if name.startswith("head.") and p.dim() > 1]
-    filters = [p for name, p in trained.items() if p.dim() > 1 and not name.startswith("head.")]
+    head = [p for name, p in trained.items() if name.startswith("head.")]
+    inner = [p for name, p in trained.items() if not name.startswith("head.")]
+    vectors, filters = [p for p in inner if p.dim() == 1], [p for p in inner if p.dim() > 1]
 
     def group(parameters: list, rate: float) -> dict:
         if not rate:

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from cifar_helpers import data, losses, measurements, models, schedules
+from cifar_helpers import allocator, data, losses, measurements, models, schedules
 from cifar_helpers.batches import Batches
 from cifar_helpers.optimizers import ALL as ALL_OPTIMIZERS
 from cifar_helpers.optimizers import OPTIMIZERS, optimizers_for  # noqa: F401  (the report's four, for experiments)
@@ -50,7 +50,7 @@ class Config:
     learning_rate: float = 0.1
     momentum: float = 0.9  # of sgd (Nesterov), muon and rmsprop
     head_rate: float = 0.0  # rate of the last layer; 0 for learning_rate
-    bias_rate: float = 0.0  # the same for biases and the parameters of norms
+    bias_rate: float = 0.0  # the same for the parameters of norms and other biases before the last layer
     weight_decay: float = 5e-4  # L2, through the optimizer
     l1: float = 0.0  # factor of the sum of |w| over weight matrices and filters
     schedule: str | Callable[[float], float] = "one_cycle"
@@ -204,6 +204,7 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
     called with the epoch's row of the history when its checkpoint is on disk.
     """
     device = device or default_device()
+    allocator.keep_freed()
     _reset_peak_memory(device)
     training, held = batches_for(config, cifar, device)
     began = time.perf_counter()

@@ -41,7 +41,7 @@ def test_each_parameter_has_one_rate_and_one_decay_per_step():
     model = models.build("fast_cnn", width=0.25)
     muon, sgd = optimizers_for(FAST, model)
     head, vectors = sgd.param_groups
-    assert head["lr"] == 0.02 and head["params"] == [model.head[-1].weight]
+    assert head["lr"] == 0.02 and head["params"] == list(model.head.parameters())  # its bias, too
     assert vectors["lr"] == 5.0 and all(p.dim() == 1 for p in vectors["params"])
     assert head["lr"] * head["weight_decay"] == pytest.approx(vectors["lr"] * vectors["weight_decay"])
     trained = [p for p in model.parameters() if p.requires_grad]

@@ -205,7 +205,7 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
         "smoke": dict(data="synthetic", images=200, test_images=100, epochs=2, batch_size=50, width=0.125,
                       precision="float32", small_share=0.5),
         "quick": dict(images=1500, test_images=500, epochs=4, batch_size=100, small_share=0.5),
-        "full": dict(epochs=10, batch_size=2000, small_share=0.4),
+        "full": dict(epochs=12, batch_size=2000, small_share=0.4),
     }[profile] | ({"epochs": epochs} if epochs else {})
     batch = size["batch_size"]  # what SGD trains has a rate per image of the batch
     return Config("fast_cnn", activation="gelu", optimizer="muon", learning_rate=0.24, momentum=0.6,
@@ -223,9 +223,9 @@ def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
 
 
 def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
-    """The same with half as many filters again and more epochs."""
+    """The same with twice the filters and twice the epochs: the best model, so its weights are kept at full size."""
     base = fast_config(profile, epochs)
-    return [replace(base, width=1.5 * base.width, epochs=epochs or round(1.75 * base.epochs))]
+    return [replace(base, width=2 * base.width, epochs=epochs or 2 * base.epochs, keep_weights=profile == "full")]
 
 
 def ideas(base: Config) -> dict[str, dict]:
@@ -241,11 +241,16 @@ def ideas(base: Config) -> dict[str, dict]:
 
 
 def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
-    """The fast network, then without one of its ideas at a time."""
+    """The fast network, then without one of its ideas at a time; at full size in a third of the epochs."""
     seeds = seeds or SEEDS[profile]
     base = fast_config(profile, epochs)
-    return [*fast(profile, epochs, seeds)[:seeds],
-            *(replace(base, seed=seed, **change) for change in ideas(base).values() for seed in range(seeds))]
+    if profile == "full" and not epochs:
+        base = replace(base, epochs=base.epochs // 3)
+    if base == fast_config(profile, epochs):
+        whole = fast(profile, epochs, seeds)[:seeds]  # the same records
+    else:
+        whole = [replace(base, seed=seed) for seed in range(seeds)]
+    return [*whole, *(replace(base, seed=seed, **change) for change in ideas(base).values() for seed in range(seeds))]
 
 
 BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's

@@ -22,15 +22,19 @@ ESCAPES = str.maketrans({"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "
                          **{character: "\\" + character for character in "&%$#_{}"}})
 
 
-def save_figure(figure: Figure, name: str, profile: str) -> None:
-    """Write figures/<name>.pdf (for the report) and .png (150 dpi, for a reader), marked where not of `full`."""
+def save_figure(figure: Figure, name: str, profile: str, of: str = "") -> None:
+    """Write figures/<name>.pdf (for the report) and .png (150 dpi, for a reader), marked where not of `full`.
+
+    `of` is the profile whose runs the figure shows, where that is not the notebook's own.
+    """
     _check_name(name)
+    shown = of or profile
     if not any(text.get_gid() == "profile" for text in figure.texts):  # saved twice, marked once
-        if profile == "smoke":
+        if shown == "smoke":
             figure.text(0.5, 0.5, "SYNTHETIC", gid="profile", fontsize=42, color="crimson", alpha=0.3,
                         rotation=20, ha="center", va="center", zorder=100)
-        elif profile != "full":
-            figure.text(1, 1, f"{profile} profile", gid="profile", fontsize=7, color="grey", ha="right",
+        elif shown != "full":
+            figure.text(1, 1, f"{shown} profile", gid="profile", fontsize=7, color="grey", ha="right",
                         va="top")
     folder = paths.figures(profile)
     folder.mkdir(parents=True, exist_ok=True)

@@ -127,6 +127,23 @@ def get_all(experiment: str, profile: str | None = None, device: str | None = No
     return [found[config] for config in configs]
 
 
+def recorded(experiment: str, profile: str | None = None, configs: list[Config] | None = None) -> list[Run]:
+    """The runs that a notebook shows, in the experiment's order.
+
+    Of `full` only those that have a record, since training the others takes hours: a line says which command does.
+    Of the other profiles all of them, trained where they are missing.
+    """
+    profile = experiments.profile(profile)
+    if profile != "full":
+        return get_all(experiment, profile, configs=configs)
+    configs = experiments.configs(experiment, profile) if configs is None else configs
+    found = [run for config in configs if (run := find(config, profile))]
+    if len(found) < len(configs):
+        print(f"{len(configs) - len(found)} of {len(configs)} runs of {experiment} not yet run: "
+              f"python -m cifar_helpers train {experiment} --profile {profile}")
+    return found
+
+
 def _explained(error: Exception, configs: list[Config]) -> Exception:
     """What went wrong with an executor, in words that say what to do; any other error as it is."""
     if isinstance(error, concurrent.futures.BrokenExecutor):

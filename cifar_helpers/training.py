@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from cifar_helpers import allocator, data, losses, measurements, models, schedules
+from cifar_helpers import allocator, convolutions, data, losses, measurements, models, schedules
 from cifar_helpers.batches import Batches
 from cifar_helpers.optimizers import ALL as ALL_OPTIMIZERS
 from cifar_helpers.optimizers import OPTIMIZERS, optimizers_for  # noqa: F401  (the report's four, for experiments)
@@ -212,6 +212,8 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
     model = models.build(config.model, activation=config.activation, hidden=config.hidden, dropout=config.dropout,
                          width=config.width, batch_norm=config.batch_norm)
     model = model.to(device, memory_format=torch.channels_last)
+    if device == "cpu" and config.precision == "bfloat16" and not config.compile and convolutions.available():
+        convolutions.speed_up(model)
     for module in model.modules():
         if isinstance(module, Whitening):
             module.fit(next(training.epoch(0))[0])

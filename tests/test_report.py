@@ -50,6 +50,13 @@ def test_figure_is_marked_once_by_its_profile(root, profile, mark):
     plt.close(figure)
 
 
+def test_figure_of_another_profiles_runs_bears_that_profiles_mark(root):
+    figure = plots.convergence(history(3))
+    report.save_figure(figure, "a", "quick", of="full")
+    assert not figure.texts and (paths.figures("quick") / "a.png").exists()
+    plt.close(figure)
+
+
 def test_same_figure_makes_the_same_file(root):
     for name in ("a", "b"):
         figure = plots.convergence(history(3))

@@ -70,6 +70,18 @@ def test_failed_write_leaves_no_half_record_and_keeps_the_checkpoint(results, mo
         trained.history.drop(columns="seconds"))
 
 
+def test_full_shows_what_is_recorded_and_never_trains(results, monkeypatch, capsys):
+    configs = [dataclasses.replace(TINY, seed=seed) for seed in (0, 1)]
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: configs)
+    trained = training.train(configs[1], data.synthetic(), device="cpu")
+    kept = runs.write(configs[1], trained, "tiny", "full", "cpu")
+    monkeypatch.setattr(training, "train", lambda *a, **k: pytest.fail("trained in the full profile"))
+    assert [run.folder for run in runs.recorded("tiny", "full")] == [kept.folder]
+    assert "1 of 2 runs of tiny not yet run: python -m cifar_helpers train tiny --profile full" in capsys.readouterr().out
+    monkeypatch.setattr(training, "train", lambda *a, **k: trained)
+    assert len(runs.recorded("tiny", "smoke")) == 2  # other profiles train
+
+
 SCRIPT = textwrap.dedent("""
     import os, sys
     from pathlib import Path

@@ -1,0 +1,90 @@
+"""Faster weight gradients of convolutions over small images, for CPUs that multiply matrices in bfloat16 (Intel's AMX).
+
+oneDNN works along the rows of an image when it computes the gradient of a convolution's weights: rows of 3 to 7 pixels
+leave most of such a unit idle. The gradient is a sum over all images and places, so images may as well stand side by
+side in one row, with a column of zeros between them (benchmarks/convolutions.txt).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+WIDEST = 7  # pixels: wider images gain nothing
+ROW = 32  # pixels of a row that keeps the unit busy
+
+
+def available() -> bool:
+    """Whether this machine's CPU has AMX."""
+    return torch.cpu._is_amx_tile_supported()
+
+
+def per_row(images: int, width: int) -> int:
+    """How many of `images` images of that width stand in a row: a divisor of their number, 1 where none fits."""
+    least = math.ceil(ROW / (width + 1))
+    return next((count for count in range(least, 2 * least + 1) if images % count == 0), 1)
+
+
+def side_by_side(maps: Tensor, count: int) -> Tensor:
+    """Maps (N, C, H, W) as rows of `count` maps, each with a column of zeros after it: (N/count, C, H, count (W + 1)).
+
+    Both are in channels_last.
+    """
+    number, channels, height, width = maps.shape
+    rows = maps.new_zeros(number // count, height, count, width + 1, channels)
+    rows[:, :, :, :width] = maps.permute(0, 2, 3, 1).unflatten(0, (-1, count)).transpose(1, 2)
+    return rows.flatten(2, 3).permute(0, 3, 1, 2)
+
+
+class _Convolution(torch.autograd.Function):
+    """conv2d of 3x3 filters, padding 1, whose backward pass computes the weights' gradient side by side."""
+
+    @staticmethod
+    def forward(ctx, images: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        return functional.conv2d(images, weight, padding=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        images, weight = ctx.saved_tensors
+        for_images = for_weight = None
+        if ctx.needs_input_grad[0]:
+            for_images = _gradients(gradient, images, weight, (True, False, False))[0]
+        if ctx.needs_input_grad[1]:
+            count = per_row(len(images), images.shape[-1])
+            rows = side_by_side(gradient, count), side_by_side(images, count)
+            for_weight = _gradients(*rows, weight, (False, True, False))[1]
+        return for_images, for_weight
+
+
+def _gradients(gradient: Tensor, images: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]):
+    """torch's own gradients for (images, weight, bias) of a convolution with stride and padding 1."""
+    one = (1, 1)
+    return torch.ops.aten.convolution_backward(gradient, images, weight, None, one, one, one, False, (0, 0), 1, wanted)
+
+
+class Conv2d(nn.Conv2d):
+    """nn.Conv2d with the faster backward pass where it is one: small images, bfloat16 by autocast, training."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        small = images.dim() == 4 and images.shape[-1] <= WIDEST and per_row(len(images), images.shape[-1]) > 1
+        if not (small and self.training and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")):
+            return super().forward(images)
+        kind = torch.get_autocast_dtype("cpu")
+        with torch.autocast("cpu", enabled=False):
+            return _Convolution.apply(images.to(kind), self.weight.to(kind))
+
+
+def speed_up(model: nn.Module) -> None:
+    """Turn the model's 3x3 convolutions of stride 1 into the faster ones, in place: same weights, names and hooks.
+
+    The sums are taken in another order, so the gradients differ by bfloat16's rounding.
+    """
+    for module in model.modules():
+        plain = (isinstance(module, nn.Conv2d) and type(module).forward is nn.Conv2d.forward
+                 and module.kernel_size == (3, 3) and module.padding in ((1, 1), "same") and module.bias is None)
+        if plain and (module.stride, module.dilation, module.groups, module.padding_mode) == ((1, 1), (1, 1), 1, "zeros"):
+            module.__class__ = Conv2d

@@ -1,0 +1,93 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from cifar_helpers import convolutions, models
+
+
+def channels_last(*shape: int, seed: int = 0) -> torch.Tensor:
+    values = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return values.to(memory_format=torch.channels_last)
+
+
+def test_maps_stand_in_a_row_with_zeros_between():
+    maps = channels_last(6, 2, 3, 4)
+    rows = convolutions.side_by_side(maps, 3)
+    assert rows.shape == (2, 2, 3, 15) and rows.is_contiguous(memory_format=torch.channels_last)
+    for number in range(6):
+        row, place = divmod(number, 3)
+        assert torch.equal(rows[row, :, :, 5 * place:5 * place + 4], maps[number])
+        assert not rows[row, :, :, 5 * place + 4].any()
+
+
+@pytest.mark.parametrize("number, width, count", [(1000, 7, 4), (1000, 3, 8), (128, 4, 8), (128, 2, 16), (2000, 5, 8),
+                                                  (7, 4, 7), (1, 4, 1), (997, 4, 1)])
+def test_a_row_takes_a_divisor_of_the_number_of_images(number, width, count):
+    assert convolutions.per_row(number, width) == count
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 7])
+def test_gradients_are_those_of_a_convolution(side):
+    weight, images = channels_last(6, 5, 3, 3), channels_last(32, 5, side, side, seed=1)
+    upstream = channels_last(32, 6, side, side, seed=2)
+    found, expected = [], []
+    for function, gradients in ((convolutions._Convolution.apply, found),
+                                (lambda x, w: functional.conv2d(x, w, padding=1), expected)):
+        inputs = images.clone().requires_grad_(), weight.clone().requires_grad_()
+        function(*inputs).backward(upstream)
+        gradients += [tensor.grad for tensor in inputs]
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_only_what_is_asked_for_is_computed():
+    images, weight = channels_last(32, 5, 4, 4), channels_last(6, 5, 3, 3).requires_grad_()
+    convolutions._Convolution.apply(images, weight).sum().backward()
+    assert images.grad is None and weight.grad is not None
+
+
+def test_networks_train_on_with_the_same_weights_and_nearly_the_same_gradients():
+    torch.manual_seed(0)
+    plain = models.build("resnet18", width=0.125).to(memory_format=torch.channels_last)
+    fast = copy.deepcopy(plain)
+    convolutions.speed_up(fast)
+    assert fast.state_dict().keys() == plain.state_dict().keys()
+    kinds = {name: type(module) for name, module in fast.named_modules() if isinstance(module, nn.Conv2d)}
+    assert kinds["stages.stage4.1.conv2"] is convolutions.Conv2d
+    assert kinds["stages.stage4.0.conv1"] is kinds["stages.stage4.0.downsample.0"] is nn.Conv2d  # strides, 1x1
+    images, labels = channels_last(64, 3, 32, 32), torch.arange(64) % 10
+    used = []
+    watch = fast.stages.stage4[1].conv2.register_forward_hook(lambda m, i, out: used.append(out.grad_fn.name()))
+    gradients = []
+    for network in (plain, fast):
+        network.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = network(images)
+        functional.cross_entropy(scores.float(), labels).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
+    watch.remove()
+    assert len(used) == 1 and "_Convolution" in used[0]
+    assert (gradients[1] - gradients[0]).norm() < 0.01 * gradients[0].norm()
+    with torch.inference_mode():
+        assert torch.equal(fast.eval()(images), copy.deepcopy(fast).eval()(images))
+
+
+def test_without_autocast_or_with_a_prime_number_of_images_it_is_torchs_own():
+    torch.manual_seed(0)
+    fast = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False))
+    convolutions.speed_up(fast)
+    assert "_Convolution" not in fast(channels_last(32, 4, 4, 4)).grad_fn.name()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "_Convolution" not in fast(channels_last(97, 4, 4, 4)).grad_fn.name()
+        assert "_Convolution" in fast(channels_last(32, 4, 4, 4)).grad_fn.name()
+
+
+@pytest.mark.parametrize("changes", [dict(stride=2), dict(groups=2), dict(bias=True), dict(padding=0),
+                                     dict(dilation=2), dict(padding_mode="reflect")])
+def test_other_convolutions_stay_as_they_are(changes):
+    layer = nn.Conv2d(4, 4, 3, **{"padding": 1, "bias": False} | changes)
+    convolutions.speed_up(nn.Sequential(layer))
+    assert type(layer) is nn.Conv2d

@@ -26,7 +26,7 @@ STEPS := build/$(PROFILE)/steps
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
 EXPERIMENTS := table_1 inside original_best optimizer_rates loss_rates activations activations_others losses \
-  losses_tuned regularisation optimizers schedules components fast fast_wide fast_ablation bn_band bn_measured bn_control
+  losses_tuned regularisation optimizers schedules components fast fast_wide bn_band bn_measured bn_control
 # Of about 2.5 GB each, on a GPU too.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf

@@ -205,7 +205,7 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
         "smoke": dict(data="synthetic", images=200, test_images=100, epochs=2, batch_size=50, width=0.125,
                       precision="float32", small_share=0.5),
         "quick": dict(images=1500, test_images=500, epochs=4, batch_size=100, small_share=0.5),
-        "full": dict(epochs=12, batch_size=2000, small_share=0.4),
+        "full": dict(epochs=12, batch_size=2000, small_share=0.5),
     }[profile] | ({"epochs": epochs} if epochs else {})
     batch = size["batch_size"]  # what SGD trains has a rate per image of the batch
     return Config("fast_cnn", activation="gelu", optimizer="muon", learning_rate=0.24, momentum=0.6,
@@ -225,7 +225,8 @@ def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
 def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
     """The same with twice the filters and twice the epochs: the best model, so its weights are kept at full size."""
     base = fast_config(profile, epochs)
-    return [replace(base, width=2 * base.width, epochs=epochs or 2 * base.epochs, keep_weights=profile == "full")]
+    return [replace(base, width=2 * base.width, epochs=epochs or 2 * base.epochs, keep_logits=True,
+                    keep_weights=profile == "full")]
 
 
 def ideas(base: Config) -> dict[str, dict]:

@@ -17,13 +17,15 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  
 
 
 def best(profile: str = "full") -> Run:
-    """The record of the best network, with its weights; ValueError says what to do where there is none."""
-    for config in experiments.fast(profile):
+    """The record of the best network that has its weights: the wide fast one, else the fast one; ValueError says what
+    to do where there is none.
+    """
+    for config in [*experiments.fast_wide(profile), *experiments.fast(profile)]:
         run = runs.find(config, profile) if config.keep_weights else None
         if run is not None and (run.folder / "weights.safetensors").exists():
             return run
-    raise ValueError(f"there are no weights in {paths.runs(profile) / 'fast'}: python -m cifar_helpers train fast "
-                     f"--profile {profile}, or name the folder of another record with --model")
+    raise ValueError(f"there are no weights of the best model in {paths.runs(profile)}: python -m cifar_helpers train "
+                     f"fast_wide fast --profile {profile}, or name the folder of another record with --model")
 
 
 def named(folder: Path) -> Run:

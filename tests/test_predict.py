@@ -1,19 +1,20 @@
 import dataclasses
 import io
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_helpers import __main__, calibration, data, experiments, predict, runs, training
+from cifar_helpers import __main__, calibration, data, experiments, paths, predict, runs, training
+from cifar_helpers.sources import CACHE
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The folder of a network that was trained on made-up images, with its weights, and of its calibration's run."""
-    from cifar_helpers import paths
-
     root = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "base", lambda profile: root / profile)
@@ -79,6 +80,22 @@ def test_weights_on_disk_give_the_accuracy_that_was_reported(run):
     assert [data.CLASSES.index(name) for name in table["class"][::10]] == list(shares.argmax(1))
 
 
+@pytest.mark.skipif(not (data.cache_folder() / CACHE).exists(), reason="CIFAR-10 is not in the cache")
+def test_committed_weights_of_the_best_model_give_its_reported_accuracy():
+    """In a process of its own, on the first 1,000 test images: the same predictions as when it was trained."""
+    code = ("from cifar_helpers import data, predict, runs; run = predict.best(); cifar = data.load(); "
+            "print(run.folder); print(*predict.probabilities(run, cifar.test_images[:1000]).argmax(1))")
+    folder, predictions = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
+                                         cwd=paths.ROOT).stdout.splitlines()
+    run = runs.load(Path(folder))
+    logits, labels = run.logits  # of the whole test set, without views
+    predictions, reported = np.array(predictions.split(), int), logits.argmax(1)
+    assert 100 * (reported == labels).mean() == pytest.approx(run.record["test_accuracy"], abs=0.05)
+    accuracies = [100 * (found[:1000] == labels[:1000]).mean() for found in (predictions, reported)]
+    assert accuracies[0] == pytest.approx(accuracies[1], abs=1.0)  # with views, and half precision
+    assert accuracies[0] == pytest.approx(run.record["test_tta_accuracy"], abs=2.0)  # three standard errors
+
+
 def test_the_temperature_is_that_of_the_run_on_the_validation_split(run, monkeypatch):
     held = runs.find(experiments.fast("smoke")[-1], "smoke")
     fitted = predict.temperature(run)
@@ -98,9 +115,9 @@ def test_without_a_run_on_the_validation_split_the_logits_stay_as_they_are(run, 
 
 def test_without_weights_the_command_is_told(results, capsys):
     assert __main__.main(["predict", "x.png"]) == 1
-    assert "python -m cifar_helpers train fast --profile full" in capsys.readouterr().err
+    assert "python -m cifar_helpers train fast_wide fast --profile full" in capsys.readouterr().err
     runs.write(experiments.fast("smoke")[1], trained_for_a_moment(), "fast", "smoke", "cpu")
-    with pytest.raises(ValueError, match="no weights .* train fast --profile smoke"):
+    with pytest.raises(ValueError, match="no weights .* train fast_wide fast --profile smoke"):
         predict.best("smoke")
 
 

@@ -1,8 +1,9 @@
-"""Faster weight gradients of convolutions over small images, for CPUs that multiply matrices in bfloat16 (Intel's AMX).
+"""Faster convolutions over small images, for CPUs that multiply matrices in bfloat16 (Intel's AMX).
 
 oneDNN works along the rows of an image when it computes the gradient of a convolution's weights: rows of 3 to 7 pixels
 leave most of such a unit idle. The gradient is a sum over all images and places, so images may as well stand side by
-side in one row, with a column of zeros between them (benchmarks/convolutions.txt).
+side in one row, with a column of zeros between them. And a 1x1 convolution is a linear layer at each place, which as one
+product of two matrices knows no rows at all (benchmarks/convolutions.txt).
 """
 
 import math
@@ -13,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 WIDEST = 7  # pixels: wider images gain nothing
+WIDEST_1X1 = 8
 ROW = 32  # pixels of a row that keeps the unit busy
 
 
@@ -67,24 +69,32 @@ def _gradients(gradient: Tensor, images: Tensor, weight: Tensor, wanted: tuple[b
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d with the faster backward pass where it is one: small images, bfloat16 by autocast, training."""
+    """nn.Conv2d, computed in the faster way where there is one: small images, bfloat16 by autocast, training."""
 
     def forward(self, images: Tensor) -> Tensor:
-        small = images.dim() == 4 and images.shape[-1] <= WIDEST and per_row(len(images), images.shape[-1]) > 1
-        if not (small and self.training and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")):
+        training = self.training and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")
+        if not training or images.dim() != 4:
             return super().forward(images)
-        kind = torch.get_autocast_dtype("cpu")
-        with torch.autocast("cpu", enabled=False):
-            return _Convolution.apply(images.to(kind), self.weight.to(kind))
+        number, width = len(images), images.shape[-1]
+        if self.kernel_size == (1, 1) and width <= WIDEST_1X1:
+            places = images.permute(0, 2, 3, 1)  # of channels_last, so that no byte moves
+            return functional.linear(places, self.weight.flatten(1)).permute(0, 3, 1, 2)
+        if self.kernel_size == (3, 3) and width <= WIDEST and per_row(number, width) > 1:
+            kind = torch.get_autocast_dtype("cpu")
+            with torch.autocast("cpu", enabled=False):
+                return _Convolution.apply(images.to(kind), self.weight.to(kind))
+        return super().forward(images)
 
 
 def speed_up(model: nn.Module) -> None:
-    """Turn the model's 3x3 convolutions of stride 1 into the faster ones, in place: same weights, names and hooks.
+    """Turn the model's 1x1 and 3x3 convolutions of stride 1 into the faster ones, in place: same weights, names, hooks.
 
     The sums are taken in another order, so the gradients differ by bfloat16's rounding.
     """
     for module in model.modules():
-        plain = (isinstance(module, nn.Conv2d) and type(module).forward is nn.Conv2d.forward
-                 and module.kernel_size == (3, 3) and module.padding in ((1, 1), "same") and module.bias is None)
-        if plain and (module.stride, module.dilation, module.groups, module.padding_mode) == ((1, 1), (1, 1), 1, "zeros"):
+        if not isinstance(module, nn.Conv2d) or type(module).forward is not nn.Conv2d.forward or module.bias is not None:
+            continue
+        padded = module.padding_mode == "zeros" and module.padding in (tuple(k // 2 for k in module.kernel_size), "same")
+        if padded and module.kernel_size in ((1, 1), (3, 3)) and (
+                module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1):
             module.__class__ = Conv2d

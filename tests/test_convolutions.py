@@ -57,7 +57,7 @@ def test_networks_train_on_with_the_same_weights_and_nearly_the_same_gradients()
     assert fast.state_dict().keys() == plain.state_dict().keys()
     kinds = {name: type(module) for name, module in fast.named_modules() if isinstance(module, nn.Conv2d)}
     assert kinds["stages.stage4.1.conv2"] is convolutions.Conv2d
-    assert kinds["stages.stage4.0.conv1"] is kinds["stages.stage4.0.downsample.0"] is nn.Conv2d  # strides, 1x1
+    assert kinds["stages.stage4.0.conv1"] is kinds["stages.stage4.0.downsample.0"] is nn.Conv2d  # strides
     images, labels = channels_last(64, 3, 32, 32), torch.arange(64) % 10
     used = []
     watch = fast.stages.stage4[1].conv2.register_forward_hook(lambda m, i, out: used.append(out.grad_fn.name()))
@@ -73,6 +73,37 @@ def test_networks_train_on_with_the_same_weights_and_nearly_the_same_gradients()
     assert (gradients[1] - gradients[0]).norm() < 0.01 * gradients[0].norm()
     with torch.inference_mode():
         assert torch.equal(fast.eval()(images), copy.deepcopy(fast).eval()(images))
+
+
+@pytest.mark.parametrize("name", ["resnext50_32x4d", "densenet121"])
+def test_networks_of_1x1_convolutions_have_nearly_the_same_scores_and_gradients(name):
+    torch.manual_seed(0)
+    plain = models.build(name, width=0.125).to(memory_format=torch.channels_last)
+    fast = copy.deepcopy(plain)
+    convolutions.speed_up(fast)
+    images, labels = channels_last(32, 3, 32, 32), torch.arange(32) % 10
+    found = []
+    for network in (plain, fast):
+        network.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = network(images)
+        functional.cross_entropy(scores.float(), labels).backward()
+        found.append((scores.detach().float(), torch.cat([p.grad.flatten() for p in network.parameters()])))
+    for one, other in zip(*found):
+        assert (other - one).norm() < 0.1 * one.norm()
+    assert found[1][0].shape == (32, 10)
+
+
+def test_a_1x1_convolution_of_small_images_is_a_linear_layer():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(6, 4, 1, bias=False)
+    small, large = channels_last(5, 6, 8, 8), channels_last(5, 6, 16, 16)
+    convolutions.speed_up(nn.Sequential(layer))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(small)
+        assert "Convolution" in layer(large).grad_fn.name()
+    assert "Convolution" not in found.grad_fn.name() and found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found.float(), functional.conv2d(small, layer.weight), rtol=0.02, atol=0.02)
 
 
 def test_without_autocast_or_with_a_prime_number_of_images_it_is_torchs_own():

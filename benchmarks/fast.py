@@ -1,6 +1,6 @@
 """Seconds of a whole training on a CPU: the fast network against the published recipe that it builds on.
 
-    python benchmarks/fast.py [--steps 4] [--turns 2] > benchmarks/fast.txt
+    python benchmarks/fast.py [--steps 6] [--turns 2] > benchmarks/fast.txt
 
 airbench94 (arXiv 2404.00498) shows 9.9 epochs of whole images in batches of 1,024 to the same network, by SGD. Ours has
 batches of 2,000, half of the epochs at 24 pixels, Muon, weight gradients of its own and freed memory kept. A few steps of
@@ -26,15 +26,16 @@ from cifar_helpers.views import Views
 OURS = experiments.fast_config("full")
 PUBLISHED = replace(OURS, epochs=10, batch_size=1024, optimizer="sgd", learning_rate=1.5, momentum=0.85, bias_rate=96.0,
                     head_rate=0.0, weight_decay=1e-3, small_share=0.0)
+WARM_UP = 8
 EPOCHS = {"ours": OURS.epochs, "published": 9.9}
 
 
 def seconds_per_step(config: Config, model, images: Batches, side: int, count: int) -> float:
-    """The median of so many steps, after two that set up oneDNN's kernels."""
+    """The median of so many steps, after those in which the kernels are set up and the memory settles."""
     optimizers = training.optimizers_for(config, model)
     model.train()
     seconds, started = [], time.perf_counter()
-    for batch, labels in itertools.islice(images.epoch(), 2 + count):
+    for batch, labels in itertools.islice(images.epoch(), WARM_UP + count):
         if side < 32:
             batch = training.resized(batch, side)
         with training.autocast("cpu", "bfloat16"):
@@ -45,7 +46,7 @@ def seconds_per_step(config: Config, model, images: Batches, side: int, count: i
             optimizer.step()
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
-    return statistics.median(seconds[2:])
+    return statistics.median(seconds[WARM_UP:])
 
 
 def whole_training(side: str, count: int) -> float:
@@ -69,7 +70,7 @@ def whole_training(side: str, count: int) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--one", choices=EPOCHS, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """A search over what the ablations left open, with Optuna: within a budget, stopped and continued, by several workers.
 
-The study is a text file beside the records, runs/search/study.log, which several processes may write. Trials that were
+The study is a text file beside the records, runs/search/study-PROFILE.log, which several processes may write. Trials that were
 trained to the end have records; pruned ones live in the study only.
 
 A trial belongs to the process that holds its file lock, which goes when the process does, however it ends. Whoever asks
@@ -127,7 +127,7 @@ def best(study: optuna.Study, base: Config) -> Config:
 
 
 def _file(profile: str) -> Path:
-    return paths.runs(profile) / "search" / "study.log"
+    return paths.runs(profile) / "search" / f"study-{profile}.log"  # published ones lie beside those of full
 
 
 def _storage(profile: str) -> optuna.storages.JournalStorage:

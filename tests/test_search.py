@@ -151,7 +151,7 @@ def test_several_workers_share_one_budget(results):
 def test_another_baseline_does_not_go_on_with_the_study(results, monkeypatch):
     search.run("smoke", trials=1, device="cpu")
     monkeypatch.setattr(experiments, "ablation", lambda profile: replace(BASE, epochs=3))
-    with pytest.raises(ValueError, match="study.log was begun from another baseline.*move it away"):
+    with pytest.raises(ValueError, match="study-smoke.log was begun from another baseline.*move it away"):
         search.run("smoke", trials=2, device="cpu")
 
 
@@ -199,7 +199,7 @@ def test_importance_of_too_little_says_nothing(trials):
 def test_no_study_yet_is_told_with_its_command(results):
     with pytest.raises(FileNotFoundError, match="python -m cifar_helpers search --profile smoke"):
         search.study("smoke")
-    assert not list(results.rglob("study.log"))
+    assert not list(results.rglob("study-smoke.log"))
 
 
 def test_a_budget_below_one_is_told(results, capsys):
@@ -209,8 +209,8 @@ def test_a_budget_below_one_is_told(results, capsys):
 
 def test_the_study_is_text_without_paths_and_a_broken_line_is_told(results):
     search.run("smoke", trials=1, device="cpu")
-    text = (paths.runs("smoke") / "search" / "study.log").read_text()
+    text = (paths.runs("smoke") / "search" / "study-smoke.log").read_text()
     assert all(json.loads(line) for line in text.splitlines()) and str(results) not in text
-    (paths.runs("smoke") / "search" / "study.log").write_text('{"op_code":5,"wor\n' + text)
-    with pytest.raises(ValueError, match="study.log holds a line that is no JSON: take it out"):
+    (paths.runs("smoke") / "search" / "study-smoke.log").write_text('{"op_code":5,"wor\n' + text)
+    with pytest.raises(ValueError, match="study-smoke.log holds a line that is no JSON: take it out"):
         search.study("smoke")

@@ -24,8 +24,8 @@ from cifar_helpers.training import Config
 from cifar_helpers.views import Views
 
 OURS = experiments.fast_config("full")
-PUBLISHED = replace(OURS, epochs=10, batch_size=1024, optimizer="sgd", learning_rate=1.5, momentum=0.85, bias_rate=96.0,
-                    head_rate=0.0, weight_decay=1e-3, small_share=0.0)
+BATCHES = replace(OURS, batch_size=1024, small_share=0.0)
+PUBLISHED = replace(BATCHES, **experiments.ideas(BATCHES)["Muon"])
 WARM_UP = 8
 EPOCHS = {"ours": OURS.epochs, "published": 9.9}
 

@@ -1,7 +1,7 @@
 """A search over what the ablations left open, with Optuna: within a budget, stopped and continued, by several workers.
 
-The study is a text file beside the records, runs/search/study-PROFILE.log, which several processes may write. Trials that were
-trained to the end have records; pruned ones live in the study only.
+The study is a text file beside the records, runs/search/study-PROFILE.log, which several processes may write. Trials
+that were trained to the end have records; pruned ones live in the study only.
 
 A trial belongs to the process that holds its file lock, which goes when the process does, however it ends. Whoever asks
 for the next trial fails those whose process is gone and queues their settings again: they do not count, and start from

@@ -82,18 +82,28 @@ def test_weights_on_disk_give_the_accuracy_that_was_reported(run):
 
 @pytest.mark.skipif(not (data.cache_folder() / CACHE).exists(), reason="CIFAR-10 is not in the cache")
 def test_committed_weights_of_the_best_model_give_its_reported_accuracy():
-    """In a process of its own, on the first 1,000 test images: the same predictions as when it was trained."""
-    code = ("from cifar_helpers import data, predict, runs; run = predict.best(); cifar = data.load(); "
-            "print(run.folder); print(*predict.probabilities(run, cifar.test_images[:1000]).argmax(1))")
-    folder, predictions = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
-                                         cwd=paths.ROOT).stdout.splitlines()
+    """In a process of its own, on the first 1,000 test images: nearly the same predictions as when it was trained."""
+    code = """if True:
+        from cifar_helpers import batches, data, predict, training
+        run, cifar = predict.best(), data.load()
+        images, labels = cifar.test_images[:1000], cifar.test_labels[:1000]
+        plain, _ = training.predict(run.model(), batches.Batches(images, labels, 100, shuffle=False, crop=0, flip=False))
+        viewed = predict.probabilities(run, images)
+        print(run.folder)
+        print(*plain.argmax(1).tolist())
+        print(*viewed.argmax(1))
+    """
+    folder, plain, viewed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
+                                           cwd=paths.ROOT).stdout.splitlines()
+    plain, viewed = (np.array(line.split(), int) for line in (plain, viewed))
     run = runs.load(Path(folder))
     logits, labels = run.logits  # of the whole test set, without views
-    predictions, reported = np.array(predictions.split(), int), logits.argmax(1)
+    reported = logits.argmax(1)
     assert 100 * (reported == labels).mean() == pytest.approx(run.record["test_accuracy"], abs=0.05)
-    accuracies = [100 * (found[:1000] == labels[:1000]).mean() for found in (predictions, reported)]
-    assert accuracies[0] == pytest.approx(accuracies[1], abs=1.0)  # with views, and half precision
-    assert accuracies[0] == pytest.approx(run.record["test_tta_accuracy"], abs=2.0)  # three standard errors
+    assert (plain == reported[:1000]).mean() > 0.99  # half precision, and bfloat16 in the run
+    assert (viewed == plain).mean() > 0.95
+    accuracy = 100 * (viewed == labels[:1000]).mean()
+    assert accuracy == pytest.approx(run.record["test_tta_accuracy"], abs=2.0)  # three standard errors
 
 
 def test_the_temperature_is_that_of_the_run_on_the_validation_split(run, monkeypatch):

@@ -1,10 +1,10 @@
-# make report [PROFILE=quick]   set up, fetch, train what is missing, run the notebooks, build the PDF
+# make report                   set up, fetch, run the notebooks on the committed records, build the PDF
+# make report PROFILE=quick     the same in miniature, trained on this machine
 # make test                     unit tests, the whole pipeline on made-up images, the notebooks
 # make lab                      JupyterLab
-# make publish [PROFILE=quick]  copy a profile's results to where they are committed
 # make clean                    remove build/: every result but the committed ones
 
-PROFILE ?= quick
+PROFILE ?= full
 PYTHON ?= python3
 $(if $(filter $(PROFILE),smoke quick full),,$(error PROFILE=$(PROFILE): choose from smoke, quick, full))
 
@@ -25,13 +25,13 @@ RUN := python -m cifar_helpers
 STEPS := build/$(PROFILE)/steps
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
-EXPERIMENTS := table_1 inside original_best optimizer_rates loss_rates activations activations_others losses \
+EXPERIMENTS := table_1 table_1_seeds inside original_best optimizer_rates loss_rates activations activations_others losses \
   losses_tuned regularisation optimizers schedules components fast fast_wide bn_band bn_measured bn_control
 # Of about 2.5 GB each, on a GPU too.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
-.PHONY: report test lab publish clean
+.PHONY: report test lab clean
 .DELETE_ON_ERROR:
 
 report: $(PDF)
@@ -47,10 +47,13 @@ $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
 	@touch $@
 
 # Records are found by their config: this trains only what is missing. A process per core does more than all cores in
-# one process. The sweeps come first, since others read them.
+# one process. The sweeps come first, since others read them. The full profile shows what has been run: its trainings
+# take hours, and each is started by name.
 $(STEPS)/trainings: $(CODE) $(STEPS)/data
+ifneq ($(PROFILE),full)
 	$(RUN) train $(EXPERIMENTS) --profile $(PROFILE) --workers $(WORKERS)
 	$(RUN) search --profile $(PROFILE) --workers $(WORKERS)
+endif
 	@touch $@
 
 $(STEPS)/data: $(SETUP)
@@ -71,9 +74,6 @@ test: $(SETUP)
 
 lab: $(SETUP)
 	jupyter lab notebooks
-
-publish: $(SETUP)
-	$(RUN) publish --profile $(PROFILE)
 
 clean:
 	rm -rf build

@@ -1,4 +1,4 @@
-"""python -m cifar_helpers train | search | predict | data | notebook | pdf | publish, see --help."""
+"""python -m cifar_helpers train | search | predict | data | notebook | pdf, see --help."""
 
 import argparse
 import sys
@@ -12,8 +12,7 @@ def main(arguments: list[str] | None = None) -> int:
                        "predict": "tell the class of pictures, with the best model's committed weights",
                        "data": "fetch and verify CIFAR-10",
                        "notebook": "execute a notebook with papermill",
-                       "pdf": "build the report",
-                       "publish": "copy a profile's notebooks, figures and report to where they are committed"}.items():
+                       "pdf": "build the report"}.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == "train":
             command.add_argument("experiments", nargs="+", metavar="experiment")
@@ -34,11 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "notebook":
             command.add_argument("name", help="02_architectures")
         if name != "predict":
-            command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else quick)")
+            command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else full)")
     options = parser.parse_args(arguments)
     try:
         return {"train": _train, "search": _search, "predict": _predict, "data": _data, "notebook": _notebook,
-                "pdf": _pdf, "publish": _publish}[options.command](options)
+                "pdf": _pdf}[options.command](options)
     except (ValueError, OSError, RuntimeError, ImportError) as error:  # DataError is a RuntimeError
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -131,13 +130,6 @@ def _pdf(options) -> int:
     from cifar_helpers import experiments, report
 
     print(report.build_pdf(experiments.profile(options.profile)))
-    return 0
-
-
-def _publish(options) -> int:
-    from cifar_helpers import experiments, pipeline
-
-    pipeline.publish(experiments.profile(options.profile))
     return 0
 
 

@@ -1,7 +1,6 @@
-"""Execute a notebook with papermill, and put a profile's results where they are committed."""
+"""Execute a notebook with papermill."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from papermill.exceptions import PapermillExecutionError
 from cifar_helpers import paths
 
 PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
-
-MARKER = "profile.txt"  # beside the tables: the profile that the results of this folder are from
 
 
 def execute(name: str, profile: str) -> int:
@@ -44,9 +41,6 @@ def execute(name: str, profile: str) -> int:
         return 1
     clean(failed)
     failed.replace(output)
-    marker = paths.generated(profile) / MARKER
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    marker.write_text(profile + "\n")
     return 0
 
 
@@ -66,24 +60,3 @@ def clean(path: Path) -> None:
             if "execution_count" in output:
                 output.execution_count = count
     nbformat.write(notebook, path)
-
-
-def publish(profile: str) -> None:
-    """Copy a profile's rendered notebooks, figures, tables, PDF and records into the committed folders.
-
-    Weights stay behind: those of full runs are committed, once. For a project that has no full results yet; refused
-    where the committed ones are of the full profile, and for smoke, whose results are made up.
-    """
-    if profile == "full":
-        return  # the full profile writes there itself
-    if profile == "smoke":
-        raise ValueError("smoke results are synthetic and are never published")
-    marker = paths.generated("full") / MARKER
-    if marker.exists() and marker.read_text().strip() == "full":
-        raise ValueError(f"the committed results are of the full profile; {profile} may not overwrite them")
-    if not (paths.report(profile) / "report.pdf").exists():
-        raise ValueError(f"there is no report of the {profile} profile yet: make report PROFILE={profile} first")
-    for folder in (paths.runs, paths.notebooks, paths.figures, paths.generated):
-        shutil.copytree(folder(profile), folder("full"), dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("*.failed.ipynb", "weights.safetensors", ".*"))
-    shutil.copy2(paths.report(profile) / "report.pdf", paths.report("full") / "report.pdf")

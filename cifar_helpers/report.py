@@ -39,8 +39,16 @@ def save_figure(figure: Figure, name: str, profile: str, of: str = "") -> None:
     folder = paths.figures(profile)
     folder.mkdir(parents=True, exist_ok=True)
     # without the date, the same figure is the same file
-    figure.savefig(folder / f"{name}.pdf", bbox_inches="tight", metadata={"CreationDate": None})
+    told = {"CreationDate": None, "Keywords": f"profile: {shown}"}
+    figure.savefig(folder / f"{name}.pdf", bbox_inches="tight", metadata=told)
     figure.savefig(folder / f"{name}.png", bbox_inches="tight", dpi=150)
+
+
+def discard_figure(name: str, profile: str) -> None:
+    """Remove a figure whose runs are not there, so that an older one is not taken for theirs."""
+    _check_name(name)
+    for kind in ("pdf", "png"):
+        (paths.figures(profile) / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def save_table(frame: pd.DataFrame, name: str, profile: str, **options) -> None:
@@ -105,10 +113,12 @@ def build_pdf(profile: str) -> Path:
 def _inputs(profile: str) -> str:
     """What report.tex reads first: the profile, where its figures and tables lie, and every number."""
     generated = paths.generated(profile)
-    shown = next((other for other in ("smoke", "quick") if other in _profiles(generated)), profile)
+    miniatures = _miniatures(profile)
     folders = {name: path.relative_to(paths.ROOT).as_posix()
                for name, path in (("figures", paths.figures(profile)), ("generated", generated))}
-    lines = [rf"\newcommand{{\reportProfile}}{{{shown}}}",
+    lines = [rf"\newcommand{{\reportProfile}}{{{profile}}}",
+             *([r"\newcommand{\someMiniatures}{}"] if miniatures else []),
+             *(rf"\expandafter\newcommand\csname miniature@{name}\endcsname{{}}" for name in miniatures),
              rf"\newcommand{{\generatedFolder}}{{{folders['generated']}}}",
              rf"\newcommand{{\figuresFolder}}{{{folders['figures']}}}", _macros(_original_numbers(_original()))]
     lines += [rf"\input{{{folders['generated']}/{path.name}}}"
@@ -116,10 +126,16 @@ def _inputs(profile: str) -> str:
     return "\n".join(lines)
 
 
-def _profiles(generated: Path) -> set[str]:
-    """The profiles of the generated files: in the committed folder, small runs may stand in for full ones."""
-    first_lines = [path.read_text().split("\n", 1)[0] for path in generated.glob("*.tex")]
-    return {line.removeprefix("% profile: ") for line in first_lines}
+def _miniatures(profile: str) -> list[str]:
+    """The figures, tables and files of numbers in which runs of a small profile stand in for full ones."""
+    if profile != "full":
+        return []
+    figures = {path.stem: re.search(rb"/Keywords \(profile: (\w+)\)", path.read_bytes())
+               for path in paths.figures(profile).glob("*.pdf")}
+    of = {name: found[1].decode() for name, found in figures.items() if found}
+    for path in paths.generated(profile).glob("*.tex"):
+        of[path.stem] = path.read_text().split("\n", 1)[0].removeprefix("% profile: ")
+    return sorted(name for name, shown in of.items() if shown != profile)
 
 
 def _original() -> dict:

@@ -144,6 +144,27 @@ def recorded(experiment: str, profile: str | None = None, configs: list[Config] 
     return found
 
 
+def shown(profile: str | None, *names: str) -> str:
+    """The profile whose runs of the named experiments a notebook shows.
+
+    It is `profile`; but where that is full and a run has no record yet, the committed runs of quick stand in, marked as
+    such in figures, tables and report.
+    """
+    profile = experiments.profile(profile)
+    if profile != "full" or all(_complete(name, profile) for name in names):
+        return profile
+    return paths.StandIn("quick")
+
+
+def _complete(experiment: str, profile: str) -> bool:
+    """Whether each run has a record, with its weights where the config keeps them."""
+    try:
+        found = [find(config, profile) for config in experiments.configs(experiment, profile)]
+    except ValueError:  # which rates it takes is decided by a sweep that has not been run
+        return False
+    return all(run and (not run.config.keep_weights or (run.folder / "weights.safetensors").exists()) for run in found)
+
+
 def _explained(error: Exception, configs: list[Config]) -> Exception:
     """What went wrong with an executor, in words that say what to do; any other error as it is."""
     if isinstance(error, concurrent.futures.BrokenExecutor):

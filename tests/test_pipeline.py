@@ -52,26 +52,6 @@ def test_unknown_notebook_lists_the_choices(project, capsys):
     assert "no notebook '01_goood'; choose from 01_good" in capsys.readouterr().err
 
 
-def test_publish_never_overwrites_full_results_and_never_takes_synthetic_ones(project):
-    for profile in ("quick", "full"):
-        for folder in (paths.runs, paths.notebooks, paths.figures, paths.generated):
-            folder(profile).mkdir(parents=True, exist_ok=True)
-    (paths.report("quick") / "report.pdf").write_text("a small run")
-    (paths.generated("quick") / pipeline.MARKER).write_text("quick\n")
-    for name in ("run.json", "weights.safetensors"):
-        (paths.runs("quick") / name).write_text("a small run's")
-    pipeline.publish("quick")
-    assert (paths.runs("full") / "run.json").exists() and not (paths.runs("full") / "weights.safetensors").exists()
-    assert (project / "report/report.pdf").read_text() == "a small run"
-    with pytest.raises(ValueError, match="synthetic and are never published"):
-        pipeline.publish("smoke")
-    (paths.generated("full") / pipeline.MARKER).write_text("full\n")
-    (project / "report/report.pdf").write_text("the real results")
-    with pytest.raises(ValueError, match="full profile; quick may not overwrite"):
-        pipeline.publish("quick")
-    assert (project / "report/report.pdf").read_text() == "the real results"
-
-
 def test_train_command_names_the_choices(capsys):
     assert __main__.main(["train", "table_9", "--profile", "smoke"]) == 1
     assert "choose from table_1" in capsys.readouterr().err

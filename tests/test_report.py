@@ -1,5 +1,6 @@
 """Figures, tables and numbers on disk, and the PDF that is made of them."""
 
+import re
 import shutil
 
 import matplotlib.pyplot as plt
@@ -123,12 +124,21 @@ def test_pdf_in_the_committed_folder_tells_small_runs_from_full_ones(root):
     report.save_numbers({"trainImages": 50000}, "01", "full")
     report.build_pdf("full")
     assert "miniature" not in PdfReader(root / "report/report.pdf").pages[0].extract_text()
-    shutil.copytree(root / "report/generated", root / "build/quick/report/generated")
-    report.save_numbers({"bestTestAccuracy": 43.21}, "02", "quick")
-    shutil.copytree(root / "build/quick/report/generated", root / "report/generated", dirs_exist_ok=True)
+    stand_in = paths.StandIn("quick")
+    report.save_numbers({"bestTestAccuracy": 43.21}, "02", stand_in)
+    for name, profile in (("losses", stand_in), ("table_1", "full")):
+        report.save_table(pd.DataFrame({"Network": ["DLA"]}), name, profile)
+    for name, profile in (("figure_1_resnet18", "full"), ("figure_7_losses", stand_in)):
+        figure = plots.convergence(history(3))
+        report.save_figure(figure, name, profile)
+        plt.close(figure)
     pages = [page.extract_text() for page in PdfReader(report.build_pdf("full")).pages]
-    assert "miniature run" in pages[0]
-    assert all("quick profile: miniature run" in page for page in pages[1:])
+    assert "Not all runs have their full size" in pages[0]
+    marked = re.findall(r"(?:Table|Figure) \d+: Miniature run. ([^,.]+)", "\n".join(pages).replace("\n", " "))
+    assert sorted(marked) == ["Four losses at one learning rate: accuracies on one scale", "Test accuracy by loss"]
+    report.save_numbers({"bestTestAccuracy": 43.21}, "02", "quick")
+    pages = [page.extract_text() for page in PdfReader(report.build_pdf("quick")).pages]
+    assert "miniature run" in pages[0] and all("quick profile: miniature run" in page for page in pages[1:])
 
 
 @needs_latex

@@ -131,6 +131,25 @@ def test_get_all_on_any_executor_keeps_the_others_when_one_fails(results, monkey
     assert all(runs.find(config, "smoke") for config in good)
 
 
+def test_small_runs_stand_in_until_the_full_ones_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
+    small, full = TINY, dataclasses.replace(TINY, epochs=2, keep_weights=True)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [full if profile == "full" else small])
+    shown = runs.shown("full", "tiny")
+    assert shown == "quick" and runs.get_all("tiny", shown)[0].record["profile"] == "quick"
+    assert runs.find(small, "full") and not runs.find(small, "quick")  # committed, beside the full ones
+    run = runs.get(full, "tiny", "full")
+    assert runs.shown("full", "tiny") == "full" and runs.shown("quick", "tiny") == "quick"
+    (run.folder / "weights.safetensors").unlink()
+    assert runs.shown("full", "tiny") == "quick"
+
+
+def test_no_stand_in_while_a_sweep_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    assert runs.shown("full", "losses_tuned") == "quick"
+
+
 def redirect(folder):
     """What the `results` fixture does, in a worker process."""
     torch.set_num_threads(1)

@@ -25,8 +25,9 @@ RUN := python -m cifar_helpers
 STEPS := build/$(PROFILE)/steps
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
-EXPERIMENTS := table_1 table_1_seeds inside original_best optimizer_rates loss_rates activations activations_others losses \
-  losses_tuned regularisation optimizers schedules components fast fast_wide bn_band bn_measured bn_control
+EXPERIMENTS := table_1 table_1_seeds table_1_recipe inside original_best optimizer_rates loss_rates activations \
+  activations_others losses losses_tuned regularisation optimizers schedules components fast fast_wide bn_band \
+  bn_measured bn_control
 # Of about 2.5 GB each, on a GPU too.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf

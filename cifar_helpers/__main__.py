@@ -127,9 +127,12 @@ def _notebook(options) -> int:
 
 
 def _pdf(options) -> int:
-    from cifar_helpers import experiments, report
+    from cifar_helpers import experiments, paths, report
 
-    print(report.build_pdf(experiments.profile(options.profile)))
+    profile = experiments.profile(options.profile)
+    print(report.build_pdf(profile))
+    if profile == "full":
+        report.write_conclusions(paths.ROOT / "README.md")
     return 0
 
 

@@ -70,6 +70,40 @@ def save_comparison(table: pd.DataFrame, what: str, name: str, profile: str) -> 
     save_table(table.rename_axis(what).reset_index(), name, profile)
 
 
+CLAIM = ["The original says", "These runs", "Effect", "Could its evidence show it?"]
+
+
+def save_claims(claims: list[tuple[str, str, str, str]], source: str, profile: str) -> None:
+    """Write generated/claims_<source>.csv: the original's conclusions, in the columns of CLAIM.
+
+    An effect is a difference with its interval, as text. `conclusions` puts those of all notebooks together.
+    """
+    _check_name(source)
+    file = paths.generated(profile) / f"claims_{source}.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(claims, columns=CLAIM).assign(Size=str(profile)).to_csv(file, index=False)
+
+
+def conclusions(profile: str) -> pd.DataFrame:
+    """A row per conclusion of the original, in the order of the notebooks: CLAIM, and the profile of its runs, Size."""
+    files = sorted(paths.generated(profile).glob("claims_*.csv"))
+    rows = [pd.read_csv(file, keep_default_na=False) for file in files]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=[*CLAIM, "Size"])
+
+
+def write_conclusions(readme: Path) -> None:
+    """Put the committed conclusions into the README, between its two comments that name them."""
+    found = conclusions("full")
+    found["Effect"] += found.pop("Size").map(lambda size: "" if size == "full" else " (miniature run)")
+    rows = [list(found), ["---"] * len(found.columns), *found.to_numpy().tolist()]
+    lines = ["| " + " | ".join(text.replace("|", "/") for text in row) + " |" for row in rows]
+    before, _, rest = readme.read_text().partition("<!-- conclusions -->\n")
+    _, end, after = rest.partition("<!-- end of conclusions -->")
+    if not end:
+        raise ValueError(f"{readme} has lost the comments between which the conclusions stand")
+    readme.write_text(before + "<!-- conclusions -->\n" + "\n".join(lines) + "\n" + end + after)
+
+
 def save_numbers(numbers: dict[str, str | int | float], source: str, profile: str) -> None:
     """Write generated/numbers_<source>.tex, a LaTeX macro per number: {"bestEpochs": 30} makes \\bestEpochs.
 
@@ -89,6 +123,10 @@ def build_pdf(profile: str) -> Path:
         raise FileNotFoundError(f"latexmk is missing; install the packages {LATEX_PACKAGES}")
     work = paths.ROOT / "build" / profile / "latex"
     work.mkdir(parents=True, exist_ok=True)
+    if len(found := conclusions(profile)):
+        small = next((size for size in ("smoke", "quick") if size in set(found["Size"])), profile)
+        widths = r"*{4}{>{\raggedright\arraybackslash}p{.25\linewidth}}"
+        _write(paths.generated(profile) / "conclusions.tex", _tabular(found[CLAIM], column_format=widths), small)
     _write(work / "inputs.tex", _inputs(profile), profile)
     relative = work.relative_to(paths.ROOT).as_posix()  # relative to ROOT: no spaces or # of someone's folder
     command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error",
@@ -153,12 +191,12 @@ def _original_numbers(original: dict) -> dict[str, str | int | float]:
             "originalNormRates": ", ".join(f"{rate:g}" for rate in sorted(norm["learning_rates"]))}
 
 
-def _tabular(frame: pd.DataFrame, **options) -> str:
+def _tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -> str:
     style = frame.style.format(**{"escape": "latex", "precision": 2, "na_rep": "--", **options})
     style = style.format_index(escape="latex", axis=0).format_index(escape="latex", axis=1)
     if isinstance(frame.index, pd.RangeIndex):
         style = style.hide(axis="index")
-    return style.to_latex(hrules=True)
+    return style.to_latex(hrules=True, column_format=column_format)
 
 
 def _macros(numbers: dict[str, str | int | float]) -> str:

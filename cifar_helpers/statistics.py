@@ -58,6 +58,18 @@ def paired(values: np.ndarray, baseline: np.ndarray, confidence: float = CONFIDE
     return {"difference": round(change.mean(), 9) + 0.0, "low": low, "high": high, "n": n, "outcome": outcome}
 
 
+def effect(row, unit: str = "points") -> str:
+    """One row of `differences` in a cell of a table: `+0.20 points [-2.82 to +3.22]`."""
+    interval = f" [{row['low']:+.2f} to {row['high']:+.2f}]" if row["n"] > 1 else " (one seed)"
+    return f"{row['difference']:+.2f} {unit}{interval}"
+
+
+def between_seeds(sd: float) -> str:
+    """How far two runs of one option lie apart by their seeds alone: up to 1.96 sqrt(2) sd in 19 of 20 pairs."""
+    return ("one run each, and seeds alone move the difference of two runs by "
+            + (f"up to {1.96 * 2 ** 0.5 * sd:.1f} points" if sd == sd else "an unknown amount"))
+
+
 def sentence(row, option: str, baseline: str, quantity: str = "test accuracy", unit: str = "points") -> str:
     """What one row of `differences` says, as plain text."""
     if row["outcome"] == "identical":

@@ -86,3 +86,11 @@ def test_every_measurement_has_a_name():
     with pytest.raises(ValueError, match="unknown measure 'dead'.*silent_units"):
         Config("resnet18", measure="dead")
     assert training.OPTIMIZERS == tuple(experiments.RATES)
+
+
+def test_table_1_takes_the_recipe_that_validates_best_in_the_committed_records():
+    tried = {config: runs.find(config, "full") for config in experiments.table_1_recipe("full")}
+    assert all(tried.values()) and all(config.evaluate == "validation" for config in tried)
+    best = max(tried, key=lambda config: tried[config].record["validation_accuracy"])
+    for config in experiments.table_1("full"):
+        assert dataclasses.replace(best, model=config.model, width=1.0, evaluate="test", tta=True) == config

@@ -58,6 +58,32 @@ def test_figure_of_another_profiles_runs_bears_that_profiles_mark(root):
     plt.close(figure)
 
 
+def test_discarded_figure_leaves_the_others(root):
+    figure = plots.convergence(history(3))
+    for name in ("a", "b"):
+        report.save_figure(figure, name, "full")
+    plt.close(figure)
+    report.discard_figure("a", "full")
+    report.discard_figure("a", "full")  # of what is not there, nothing
+    assert sorted(p.name for p in paths.figures("full").iterdir()) == ["b.pdf", "b.png"]
+
+
+def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
+    report.save_claims([("A loss is best", "holds", "+1.00", "No: one run.")], "04_losses", "full")
+    report.save_claims([("ReLU | is fast", "cannot be shown", "+0.10", "No.")], "03_activations", paths.StandIn("quick"))
+    readme = root / "README.md"
+    readme.write_text("# Title\n<!-- conclusions -->\nold\n<!-- end of conclusions -->\nafter\n")
+    report.write_conclusions(readme)
+    report.write_conclusions(readme)
+    assert readme.read_text().splitlines() == [
+        "# Title", "<!-- conclusions -->", "| The original says | These runs | Effect | Could its evidence show it? |",
+        "| --- | --- | --- | --- |", "| ReLU / is fast | cannot be shown | +0.10 (miniature run) | No. |",
+        "| A loss is best | holds | +1.00 | No: one run. |", "<!-- end of conclusions -->", "after"]
+    readme.write_text("nothing")
+    with pytest.raises(ValueError, match="lost the comments"):
+        report.write_conclusions(readme)
+
+
 def test_same_figure_makes_the_same_file(root):
     for name in ("a", "b"):
         figure = plots.convergence(history(3))

@@ -125,7 +125,7 @@ def build_pdf(profile: str) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     if len(found := conclusions(profile)):
         small = next((size for size in ("smoke", "quick") if size in set(found["Size"])), profile)
-        widths = r"*{4}{>{\raggedright\arraybackslash}p{.25\linewidth}}"
+        widths = "".join(rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (.27, .22, .24, .27))
         _write(paths.generated(profile) / "conclusions.tex", _tabular(found[CLAIM], column_format=widths), small)
     _write(work / "inputs.tex", _inputs(profile), profile)
     relative = work.relative_to(paths.ROOT).as_posix()  # relative to ROOT: no spaces or # of someone's folder

@@ -23,7 +23,8 @@ MAKEFLAGS += --jobs=2 --no-print-directory
 RUN := python -m cifar_helpers
 # A file per finished step, since a step of the full profile writes into its own source's folder.
 STEPS := build/$(PROFILE)/steps
-NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
+# The two that take longest come first.
+NOTEBOOKS := 08_grad_cam 07_filters $(filter-out 07_% 08_%, $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb))))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
 EXPERIMENTS := table_1 table_1_seeds table_1_recipe inside original_best optimizer_rates loss_rates activations \
   activations_others losses losses_tuned regularisation optimizers schedules components fast fast_wide bn_band \
@@ -44,7 +45,7 @@ $(PDF): $(NOTEBOOKS:%=$(STEPS)/%) report/report.tex report/references.bib report
 
 # After the trainings, so that these have the machine for themselves.
 $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
-	$(RUN) notebook $* --profile $(PROFILE)
+	OMP_NUM_THREADS=$$(( ($$(getconf _NPROCESSORS_ONLN) + 1) / 2 )) $(RUN) notebook $* --profile $(PROFILE)
 	@touch $@
 
 # Records are found by their config: this trains only what is missing. A process per core does more than all cores in

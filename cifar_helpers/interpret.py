@@ -29,7 +29,7 @@ def networks(profile: str | None = None) -> dict[str, Run]:
                    if run is None or not (run.folder / "weights.safetensors").exists()]
         if missing:
             raise FileNotFoundError(f"no record with weights of {', '.join(missing)}: python -m cifar_helpers train "
-                                    "inside --profile full (takes a GPU), or choose the profile quick")
+                                    "inside --profile full, or choose the profile quick")
     return {run.config.model: run for run in runs.get_all("inside", profile)}
 
 

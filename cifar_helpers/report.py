@@ -87,7 +87,7 @@ def save_claims(claims: list[tuple[str, str, str, str]], source: str, profile: s
 def conclusions(profile: str) -> pd.DataFrame:
     """A row per conclusion of the original, in the order of the notebooks: CLAIM, and the profile of its runs, Size."""
     files = sorted(paths.generated(profile).glob("claims_*.csv"))
-    rows = [pd.read_csv(file, keep_default_na=False) for file in files]
+    rows = [pd.read_csv(file, dtype=str, keep_default_na=False) for file in files]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=[*CLAIM, "Size"])
 
 

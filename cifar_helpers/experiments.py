@@ -334,8 +334,8 @@ def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -
 
 
 EXPERIMENTS = {f.__name__: f for f in (
-    table_1, table_1_seeds, table_1_recipe, inside, activations, activations_others, loss_rates, losses, losses_tuned, regularisation,
-    optimizer_rates, optimizers, schedules, components, original_best, fast, fast_wide, fast_ablation, bn_band,
+    table_1, table_1_seeds, table_1_recipe, inside, activations, activations_others, loss_rates, losses, losses_tuned,
+    regularisation, optimizer_rates, optimizers, schedules, components, original_best, fast, fast_wide, fast_ablation, bn_band,
     bn_measured, bn_control)}
 
 

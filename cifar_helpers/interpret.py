@@ -24,9 +24,7 @@ def networks(profile: str | None = None) -> dict[str, Run]:
     """
     profile = experiments.profile(profile)
     if profile == "full":
-        found = {config: runs.find(config, profile) for config in experiments.inside(profile)}
-        missing = [f"{config.name}-{config.hash}" for config, run in found.items()
-                   if run is None or not (run.folder / "weights.safetensors").exists()]
+        missing = [f"{config.name}-{config.hash}" for config in runs.missing(experiments.inside(profile), profile)]
         if missing:
             raise FileNotFoundError(f"no record with weights of {', '.join(missing)}: python -m cifar_helpers train "
                                     "inside --profile full, or choose the profile quick")

@@ -151,18 +151,23 @@ def shown(profile: str | None, *names: str) -> str:
     such in figures, tables and report.
     """
     profile = experiments.profile(profile)
-    if profile != "full" or all(_complete(name, profile) for name in names):
-        return profile
+    for name in names:
+        experiments.known(name)
+    try:
+        if profile != "full" or not any(missing(experiments.configs(name, profile), profile) for name in names):
+            return profile
+    except ValueError:  # which rates an experiment takes is decided by a sweep that has not been run
+        pass
     return paths.StandIn("quick")
 
 
-def _complete(experiment: str, profile: str) -> bool:
-    """Whether each run has a record, with its weights where the config keeps them."""
-    try:
-        found = [find(config, profile) for config in experiments.configs(experiment, profile)]
-    except ValueError:  # which rates it takes is decided by a sweep that has not been run
-        return False
-    return all(run and (not run.config.keep_weights or (run.folder / "weights.safetensors").exists()) for run in found)
+def missing(configs: list[Config], profile: str) -> list[Config]:
+    """Those that have no record, or one without the weights that the config keeps."""
+    def there(config):
+        run = find(config, profile)
+        return run and (not config.keep_weights or (run.folder / "weights.safetensors").exists())
+
+    return [config for config in configs if not there(config)]
 
 
 def _explained(error: Exception, configs: list[Config]) -> Exception:

@@ -66,8 +66,8 @@ def effect(row, unit: str = "points") -> str:
 
 def between_seeds(sd: float) -> str:
     """How far two runs of one option lie apart by their seeds alone: up to 1.96 sqrt(2) sd in 19 of 20 pairs."""
-    return ("one run each, and in runs like ours seeds alone move the difference of two by "
-            + (f"up to {1.96 * 2 ** 0.5 * sd:.1f} points" if sd == sd else "an unknown amount"))
+    told = f" (in our runs by up to {1.96 * 2 ** 0.5 * sd:.1f} points in 19 of 20 pairs)" if sd == sd else ""
+    return f"one run each, and two runs differ by their seeds alone{told}"
 
 
 def sentence(row, option: str, baseline: str, quantity: str = "test accuracy", unit: str = "points") -> str:

@@ -148,6 +148,8 @@ def test_small_runs_stand_in_until_the_full_ones_are_there(tmp_path, monkeypatch
 def test_no_stand_in_while_a_sweep_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     assert runs.shown("full", "losses_tuned") == "quick"
+    with pytest.raises(ValueError, match="unknown experiment 'loses'"):
+        runs.shown("full", "loses")
 
 
 def redirect(folder):

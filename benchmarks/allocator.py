@@ -47,12 +47,14 @@ if __name__ == "__main__":
         print(milliseconds(options.one))
         sys.exit()
     print(f"{runs.device_name('cpu')}; torch {torch.__version__}; median of {options.repeats} processes\n")
-    for case, (batch, side) in CASES.items():
+    for case, (batch, _) in CASES.items():
         times = {(): [], ("--keep",): []}
         for _ in range(options.repeats):
             for setting, found in times.items():
                 command = [sys.executable, __file__, "--one", case, *setting]
                 found.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
         back, kept = (statistics.median(found) for found in times.values())
-        print(f"{case:20} batch {batch:4}: given back {back:6.0f} ms, kept {kept:6.0f} ms, ratio {kept / back:.2f}",
-              flush=True)
+        print(
+            f"{case:20} batch {batch:4}: given back {back:6.0f} ms, kept {kept:6.0f} ms, ratio {kept / back:.2f}",
+            flush=True,
+        )

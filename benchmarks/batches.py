@@ -38,9 +38,14 @@ class Plain(Dataset):
 
     def __init__(self, images, labels):
         self.images, self.labels = images, labels
-        self.transform = transforms.Compose([
-            transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
-            transforms.Normalize(data.MEAN, data.STD)])
+        self.transform = transforms.Compose(
+            [
+                transforms.RandomCrop(32, padding=4),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+                transforms.Normalize(data.MEAN, data.STD),
+            ]
+        )
 
     def __len__(self):
         return len(self.labels)
@@ -76,8 +81,10 @@ def main() -> None:
             measured.append(images_per_second(loader if "Loader" in name else ours.epoch(k)))
     best = {name: max(measured) for name, measured in speeds.items()}
 
-    print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, {platform.machine()}, "
-          f"{os.cpu_count()} cores, {count} images, batch {BATCH}, best of 3 rounds\n")
+    print(
+        f"torch {torch.__version__}, torchvision {torchvision.__version__}, {platform.machine()}, "
+        f"{os.cpu_count()} cores, {count} images, batch {BATCH}, best of 3 rounds\n"
+    )
     print("| augmented batches | images/s | ratio |\n| --- | ---: | ---: |")
     for name, speed in best.items():
         print(f"| {name} | {speed:,.0f} | {speed / best['DataLoader, 2 workers']:.1f} |")

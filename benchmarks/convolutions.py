@@ -14,8 +14,16 @@ import torch
 
 from cifar_helpers import allocator, convolutions, models, runs, training
 
-CASES = [("fast_cnn", 1000, 32), ("fast_cnn", 1000, 24), ("resnet18", 128, 32), ("resnext50_32x4d", 128, 32),
-         ("dpn26", 128, 32), ("dla", 128, 32), ("densenet121", 128, 32), ("vgg_a_bn", 128, 32)]  # batch, side
+CASES = [
+    ("fast_cnn", 1000, 32),
+    ("fast_cnn", 1000, 24),
+    ("resnet18", 128, 32),
+    ("resnext50_32x4d", 128, 32),
+    ("dpn26", 128, 32),
+    ("dla", 128, 32),
+    ("densenet121", 128, 32),
+    ("vgg_a_bn", 128, 32),
+]  # batch, side
 
 
 def step_of(name: str, batch: int, side: int, ours: bool):
@@ -51,5 +59,8 @@ if __name__ == "__main__":
         plain, ours = (step_of(name, batch, side, flag) for flag in (False, True))
         pairs = [(plain(), ours()) for _ in range(options.rounds)]
         before, after = (statistics.median(times) for times in zip(*pairs))
-        print(f"{name:16} batch {batch:4}, {side} pixels: torch's {before:6.0f} ms, ours {after:6.0f} ms, "
-              f"ratio {after / before:.2f}", flush=True)
+        print(
+            f"{name:16} batch {batch:4}, {side} pixels: torch's {before:6.0f} ms, ours {after:6.0f} ms, "
+            f"ratio {after / before:.2f}",
+            flush=True,
+        )

@@ -3,8 +3,8 @@
     python benchmarks/fast.py [--steps 6] [--turns 2] > benchmarks/fast.txt
 
 airbench94 (arXiv 2404.00498) shows 9.9 epochs of whole images in batches of 1,024 to the same network, by SGD. Ours has
-batches of 2,000, half of the epochs at 24 pixels, Muon, weight gradients of its own and freed memory kept. A few steps of
-each kind are timed in processes of their own, turn and turn about, and multiplied by how many the training has; the
+batches of 2,000, half of the epochs at 24 pixels, Muon, weight gradients of its own and freed memory kept. A few steps
+of each kind are timed in processes of their own, turn and turn about, and multiplied by how many the training has; the
 views of the test images come on top. Data and augmentation are this package's on both sides. Accuracy is not measured.
 """
 
@@ -61,8 +61,11 @@ def whole_training(side: str, count: int) -> float:
     images, held = training.batches_for(config, cifar, "cpu")
     steps = EPOCHS[side] * len(images)
     shares = {config.small_side: config.small_share, 32: 1 - config.small_share}
-    total = sum(share * steps * seconds_per_step(config, model, images, pixels, count)
-                for pixels, share in shares.items() if share)
+    total = sum(
+        share * steps * seconds_per_step(config, model, images, pixels, count)
+        for pixels, share in shares.items()
+        if share
+    )
     started = time.perf_counter()
     training.evaluate(Views(model), held, precision="bfloat16")
     return total + time.perf_counter() - started
@@ -84,6 +87,8 @@ if __name__ == "__main__":
             command = [sys.executable, __file__, "--one", side, "--steps", str(options.steps)]
             times.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     for side, times in found.items():
-        print(f"{side:10} {EPOCHS[side]:4} epochs: {statistics.mean(times):4.0f} s ({min(times):.0f} to {max(times):.0f})")
+        print(
+            f"{side:10} {EPOCHS[side]:4} epochs: {statistics.mean(times):4.0f} s ({min(times):.0f} to {max(times):.0f})"
+        )
     ratios = [ours / published for ours, published in zip(found["ours"], found["published"])]
     print(f"ratio {statistics.mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")

@@ -20,8 +20,14 @@ if __name__ == "__main__":
     parser.add_argument("--profile", default="quick", choices=("smoke", "quick", "full"))
     options = parser.parse_args()
     cifar = data.synthetic(train=10, test=-(-options.images // 10) * 10)
-    batches = Batches(cifar.test_images[:options.images], cifar.test_labels[:options.images], options.images,
-                      shuffle=False, crop=0, flip=False)
+    batches = Batches(
+        cifar.test_images[: options.images],
+        cifar.test_labels[: options.images],
+        options.images,
+        shuffle=False,
+        crop=0,
+        flip=False,
+    )
     images, _ = next(batches.epoch())
     print(f"{runs.device_name('cpu')}; torch {torch.__version__}; {options.images} images\n")
     for name, run in interpret.networks(options.profile).items():

@@ -39,15 +39,24 @@ def main() -> None:
     options = parser.parse_args()
     device = training.default_device()
     cifar = data.synthetic()  # the time does not depend on what the images show
-    print(f"{runs.device_name(device)}; torch {torch.__version__}, Python {platform.python_version()}; batch "
-          f"{options.batch}, width {options.width:g}, training in {options.precision}\n")
+    print(
+        f"{runs.device_name(device)}; torch {torch.__version__}, Python {platform.python_version()}; batch "
+        f"{options.batch}, width {options.width:g}, training in {options.precision}\n"
+    )
     print(f"{'network':12} {'measurement':12} {'plain step':>12} {'measuring':>12}   multiple")
     for name in options.models:
-        config = Config(name, batch_size=options.batch, width=options.width, precision=options.precision,
-                        data="synthetic", momentum=0.0, weight_decay=0.0)
+        config = Config(
+            name,
+            batch_size=options.batch,
+            width=options.width,
+            precision=options.precision,
+            data="synthetic",
+            momentum=0.0,
+            weight_decay=0.0,
+        )
         torch.manual_seed(0)
         model = models.build(name, width=options.width).to(device, memory_format=torch.channels_last).train()
-        optimizer, = training.optimizers_for(config, model)
+        (optimizer,) = training.optimizers_for(config, model)
         batches, held = training.batches_for(config, cifar, device)
         images, labels = batch = next(batches.epoch(0))
 
@@ -59,14 +68,17 @@ def main() -> None:
             optimizer.step()
 
         for measure in ("landscape", "shift"):
+
             def look():
                 measurements.MEASUREMENTS[measure](model, batch, held, config)
 
             step(), look()  # the first ones prepare kernels
             turns = [(seconds(step, options.steps, device), seconds(look, 1, device)) for _ in range(options.rounds)]
             plain, measuring = (sum(side) / len(side) for side in zip(*turns))
-            print(f"{name:12} {measure:12} {plain * 1e3:9.1f} ms {measuring * 1e3:9.1f} ms   {measuring / plain:8.1f}",
-                  flush=True)
+            print(
+                f"{name:12} {measure:12} {plain * 1e3:9.1f} ms {measuring * 1e3:9.1f} ms   {measuring / plain:8.1f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -29,8 +29,15 @@ class Plain(torch.utils.data.Dataset):
 
     def __init__(self, cifar: data.Cifar10):
         self.images, self.labels = cifar.train_images, cifar.train_labels
-        self.transform = v2.Compose([v2.ToImage(), v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip(),
-                                     v2.ToDtype(torch.float32, scale=True), v2.Normalize(data.MEAN, data.STD)])
+        self.transform = v2.Compose(
+            [
+                v2.ToImage(),
+                v2.RandomCrop(32, padding=4),
+                v2.RandomHorizontalFlip(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(data.MEAN, data.STD),
+            ]
+        )
 
     def __len__(self):
         return len(self.labels)
@@ -81,8 +88,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
     options = parser.parse_args()
     cifar = data.load()
-    print(f"{runs.device_name('cpu')}; torch {torch.__version__}, torchvision {torchvision.__version__}, "
-          f"Python {platform.python_version()}; batch 128, {options.rounds} turns of {options.steps} steps\n")
+    print(
+        f"{runs.device_name('cpu')}; torch {torch.__version__}, torchvision {torchvision.__version__}, "
+        f"Python {platform.python_version()}; batch 128, {options.rounds} turns of {options.steps} steps\n"
+    )
     print(f"{'network':16} {'plain':>9} {'ours':>9}   images/s   ratio   (over the turns)")
     for name in options.models:
         speeds = {plain: [], ours: []}
@@ -93,7 +102,9 @@ def main() -> None:
                 del step  # ends the DataLoader's workers before the other side's turn
         a, b = (sum(values) / len(values) for values in speeds.values())
         ratios = [fast / slow for slow, fast in zip(*speeds.values())]
-        print(f"{name:16} {a:9.1f} {b:9.1f} {'':10} {b / a:6.2f}   ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+        print(
+            f"{name:16} {a:9.1f} {b:9.1f} {'':10} {b / a:6.2f}   ({min(ratios):.2f} to {max(ratios):.2f})", flush=True
+        )
 
 
 if __name__ == "__main__":

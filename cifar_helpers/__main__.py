@@ -7,27 +7,33 @@ import sys
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cifar_helpers")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in {"train": "train the runs of an experiment that have no record yet",
-                       "search": "go on with the search over what the ablations left open",
-                       "predict": "tell the class of pictures, with the best model's committed weights",
-                       "data": "fetch and verify CIFAR-10",
-                       "notebook": "execute a notebook with papermill",
-                       "pdf": "build the report"}.items():
+    for name, text in {
+        "train": "train the runs of an experiment that have no record yet",
+        "search": "go on with the search over what the ablations left open",
+        "predict": "tell the class of pictures, with the best model's committed weights",
+        "data": "fetch and verify CIFAR-10",
+        "notebook": "execute a notebook with papermill",
+        "pdf": "build the report",
+    }.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == "train":
             command.add_argument("experiments", nargs="+", metavar="experiment")
             places = command.add_mutually_exclusive_group()
             places.add_argument("--workers", type=int, default=1, help="processes that train side by side")
-            places.add_argument("--scheduler", metavar="ADDRESS",
-                                help="a dask scheduler (tcp://host:8786) whose workers train; see the README")
+            places.add_argument(
+                "--scheduler",
+                metavar="ADDRESS",
+                help="a dask scheduler (tcp://host:8786) whose workers train; see the README",
+            )
         if name == "search":
             command.add_argument("--trials", type=int, default=0, help="in all (default: the profile's number)")
             command.add_argument("--workers", type=int, default=1, help="processes that train side by side")
         if name in ("train", "search"):
             command.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
         if name == "predict":
-            command.add_argument("pictures", nargs="+", metavar="picture",
-                                 help="files, folders, or - for a picture on standard input")
+            command.add_argument(
+                "pictures", nargs="+", metavar="picture", help="files, folders, or - for a picture on standard input"
+            )
             command.add_argument("--top", type=int, default=1, help="classes per picture (default: 1)")
             command.add_argument("--model", metavar="FOLDER", help="a record with weights (default: the best model)")
         if name == "notebook":
@@ -36,8 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else full)")
     options = parser.parse_args(arguments)
     try:
-        return {"train": _train, "search": _search, "predict": _predict, "data": _data, "notebook": _notebook,
-                "pdf": _pdf}[options.command](options)
+        return {
+            "train": _train,
+            "search": _search,
+            "predict": _predict,
+            "data": _data,
+            "notebook": _notebook,
+            "pdf": _pdf,
+        }[options.command](options)
     except (ValueError, OSError, RuntimeError, ImportError) as error:  # DataError is a RuntimeError
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -60,8 +72,11 @@ def _train(options) -> int:
             for run in runs.get_all(name, profile, options.device, executor):
                 record = run.record
                 measured = record.get("test_accuracy", record.get("validation_accuracy"))
-                print(f"{profile} {name} {run.folder.name}: {measured:.2f} % after {record['epochs']} epochs, "
-                      f"{record['seconds']:.0f} s, {record['images_per_second']:.0f} images/s", flush=True)
+                print(
+                    f"{profile} {name} {run.folder.name}: {measured:.2f} % after {record['epochs']} epochs, "
+                    f"{record['seconds']:.0f} s, {record['images_per_second']:.0f} images/s",
+                    flush=True,
+                )
     return 0
 
 
@@ -73,13 +88,14 @@ def _search(options) -> int:
         search.run(profile, options.trials, options.device)
     else:
         with executors.processes(options.workers) as pool:
-            workers = [pool.submit(search.run, profile, options.trials, options.device)
-                       for _ in range(options.workers)]
+            workers = [pool.submit(search.run, profile, options.trials, options.device) for _ in range(options.workers)]
         for worker in workers:
             worker.result()
     trials = search.table(search.study(profile))
-    best = [f"; the best is trial {row.number}" for row in trials[trials["state"] == "COMPLETE"].nlargest(
-        1, "validation accuracy").itertuples()]  # none where another process is still at the first
+    best = [
+        f"; the best is trial {row.number}"
+        for row in trials[trials["state"] == "COMPLETE"].nlargest(1, "validation accuracy").itertuples()
+    ]  # none where another process is still at the first
     print(f"{profile} search: {len(trials)} trials", *best, sep="")
     return 0
 
@@ -115,8 +131,10 @@ def _data(options) -> int:
     from cifar_helpers import experiments
 
     cifar = experiments.dataset(experiments.profile(options.profile))
-    print(f"{'SYNTHETIC' if cifar.synthetic else 'CIFAR-10'}: {len(cifar.train_images):,} training and "
-          f"{len(cifar.test_images):,} test images, verified")
+    print(
+        f"{'SYNTHETIC' if cifar.synthetic else 'CIFAR-10'}: {len(cifar.train_images):,} training and "
+        f"{len(cifar.test_images):,} test images, verified"
+    )
     return 0
 
 

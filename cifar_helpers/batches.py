@@ -20,18 +20,39 @@ class Batches:
     A copy of the images takes N x (32 + 2 crop)^2 x 3 bytes: 240 MB for the training images at crop=4.
     """
 
-    def __init__(self, images, labels, batch_size: int, *, device="cpu", dtype: torch.dtype = torch.float32,
-                 shuffle: bool = True, seed: int = 0, crop: int = 4, flip: bool = True, cutout: int = 0,
-                 drop_last: bool = False, alternate: bool = False, reflect: bool = False):
+    def __init__(
+        self,
+        images,
+        labels,
+        batch_size: int,
+        *,
+        device="cpu",
+        dtype: torch.dtype = torch.float32,
+        shuffle: bool = True,
+        seed: int = 0,
+        crop: int = 4,
+        flip: bool = True,
+        cutout: int = 0,
+        drop_last: bool = False,
+        alternate: bool = False,
+        reflect: bool = False,
+    ):
         images, labels = torch.as_tensor(images), torch.as_tensor(labels)
         if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1:] != (32, 32, 3) or not len(images):
-            raise ValueError(f"images must be uint8 of shape (N, 32, 32, 3), not {images.dtype} of "
-                             f"{tuple(images.shape)}")
+            raise ValueError(
+                f"images must be uint8 of shape (N, 32, 32, 3), not {images.dtype} of {tuple(images.shape)}"
+            )
         if labels.shape != images.shape[:1] or labels.is_floating_point():
-            raise ValueError(f"labels must be integers of shape ({len(images)},), one for each image, not "
-                             f"{labels.dtype} of {tuple(labels.shape)}")
-        for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0), ("crop", crop, 0),
-                                   ("cutout", cutout, 0)):
+            raise ValueError(
+                f"labels must be integers of shape ({len(images)},), one for each image, not "
+                f"{labels.dtype} of {tuple(labels.shape)}"
+            )
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("seed", seed, 0),
+            ("crop", crop, 0),
+            ("cutout", cutout, 0),
+        ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, not {value}")
         if not dtype.is_floating_point:
@@ -43,7 +64,7 @@ class Batches:
         self.side = side = 32 + 2 * crop
         mean, std = 255 * torch.tensor(MEAN), 255 * torch.tensor(STD)
         padded = mean.round().to(device, torch.uint8).repeat(len(images), side, side, 1)
-        padded[:, crop:crop + 32, crop:crop + 32] = images.to(device)
+        padded[:, crop : crop + 32, crop : crop + 32] = images.to(device)
         if reflect:
             mirrored = torch.cat((torch.arange(crop, 0, -1), torch.arange(32), torch.arange(30, 30 - crop, -1)))
             padded = images.to(device)[:, mirrored][:, :, mirrored]
@@ -79,9 +100,14 @@ class Batches:
             return torch.randint(choices, (count,), generator=random)
 
         order = torch.randperm(count, generator=random)
-        draws = {"index": order if self.shuffle else torch.arange(count),
-                 "top": draw(2 * self.crop + 1), "left": draw(2 * self.crop + 1),
-                 "flip": draw(2) * self.flip, "row": draw(32), "column": draw(32)}
+        draws = {
+            "index": order if self.shuffle else torch.arange(count),
+            "top": draw(2 * self.crop + 1),
+            "left": draw(2 * self.crop + 1),
+            "flip": draw(2) * self.flip,
+            "row": draw(32),
+            "column": draw(32),
+        }
         if self.alternate:
             first = torch.randint(2, (count,), generator=torch.Generator().manual_seed(self.seed))
             draws["flip"] = (first[draws["index"]] + number) % 2
@@ -109,5 +135,5 @@ class Batches:
         """(B, 32, 32) bool: inside the square of `cutout` pixels around each centre."""
         pixels = torch.arange(32, device=row.device) + self.cutout // 2
         down, across = pixels - row[:, None], pixels - column[:, None]
-        inside = [(0 <= distance) & (distance < self.cutout) for distance in (down, across)]
+        inside = [(distance >= 0) & (distance < self.cutout) for distance in (down, across)]
         return inside[0][:, :, None] & inside[1][:, None, :]

@@ -41,8 +41,9 @@ def unchanged(model: nn.Module) -> Iterator[None]:
                 module.training = training
 
 
-def along_gradient(loss_of: Callable[[], torch.Tensor], parameters: Sequence[torch.Tensor],
-                   step_sizes: Sequence[float]) -> pd.DataFrame:
+def along_gradient(
+    loss_of: Callable[[], torch.Tensor], parameters: Sequence[torch.Tensor], step_sizes: Sequence[float]
+) -> pd.DataFrame:
     """Walk from where the parameters are along the negative gradient, each step size from the start.
 
     loss_of() is the loss (a scalar) at the parameters' present values; each call gets the same random numbers, so
@@ -71,8 +72,9 @@ def along_gradient(loss_of: Callable[[], torch.Tensor], parameters: Sequence[tor
         with torch.no_grad():
             for p, weight in zip(parameters, start):
                 p.copy_(weight)
-    points = pd.DataFrame([[float(value) for value in row] for row in rows],
-                          columns=["step_size", "loss", "moved", "gradient_change"])
+    points = pd.DataFrame(
+        [[float(value) for value in row] for row in rows], columns=["step_size", "loss", "moved", "gradient_change"]
+    )
     return points.assign(smoothness=points["gradient_change"] / points["moved"])
 
 
@@ -87,14 +89,22 @@ def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dic
     criterion = losses.LOSSES[config.loss]
     with unchanged(model):
         model.train()
-        points = along_gradient(lambda: criterion(model(images), labels, config.label_smoothing),
-                                list(model.parameters()), config.learning_rate * FACTORS)
+        points = along_gradient(
+            lambda: criterion(model(images), labels, config.label_smoothing),
+            list(model.parameters()),
+            config.learning_rate * FACTORS,
+        )
     points["smoothness"] = points["smoothness"].mask(points["moved"] == 0, 0.0)  # where the gradient is zero
     points = points.fillna(np.inf)
     ahead = points.iloc[1:]
-    row = {"loss": points["loss"].iloc[0], "loss_low": ahead["loss"].min(), "loss_high": ahead["loss"].max(),
-           "change_low": ahead["gradient_change"].min(), "change_high": ahead["gradient_change"].max(),
-           "smoothness": ahead["smoothness"].max()}
+    row = {
+        "loss": points["loss"].iloc[0],
+        "loss_low": ahead["loss"].min(),
+        "loss_high": ahead["loss"].max(),
+        "change_low": ahead["gradient_change"].min(),
+        "change_high": ahead["gradient_change"].max(),
+        "smoothness": ahead["smoothness"].max(),
+    }
     return [{name: float(value) for name, value in row.items()}]  # a checkpoint holds no numpy scalars
 
 
@@ -137,8 +147,10 @@ def band(runs: Sequence, smoothing: int = 1) -> pd.DataFrame:
     """
     rates = sorted({run.config.learning_rate for run in runs})
     if len(rates) < 2:
-        raise ValueError("the band is the spread of the loss over learning rates, so it takes two of them or more, not "
-                         f"{', '.join(f'{rate:g}' for rate in rates) or 'none'}")
+        raise ValueError(
+            "the band is the spread of the loss over learning rates, so it takes two of them or more, not "
+            f"{', '.join(f'{rate:g}' for rate in rates) or 'none'}"
+        )
     if smoothing < 1:
         raise ValueError(f"smoothing is a number of steps, 1 or more, not {smoothing}")
     lengths = [len(run.steps) for run in runs if not run.record["diverged"]]
@@ -147,17 +159,19 @@ def band(runs: Sequence, smoothing: int = 1) -> pd.DataFrame:
     for row, run in zip(table, runs):
         steps = run.steps[:length].astype(float)
         averaged = pd.Series(steps).rolling(smoothing, min_periods=1).mean()
-        row[:len(steps)] = averaged.where(np.logical_and.accumulate(np.isfinite(steps)), np.inf)
+        row[: len(steps)] = averaged.where(np.logical_and.accumulate(np.isfinite(steps)), np.inf)
     low, high = table.min(0), table.max(0)
     width = np.subtract(high, low, out=np.full(length, np.inf), where=np.isfinite(high))
-    frame = pd.DataFrame({"step": np.arange(length), "low": low, "high": high, "width": width,
-                          "lost": np.isinf(table).sum(0)})
+    frame = pd.DataFrame(
+        {"step": np.arange(length), "low": low, "high": high, "width": width, "lost": np.isinf(table).sum(0)}
+    )
     frame.attrs["cut"] = len(set(lengths)) > 1
     return frame
 
 
-def ratio(normed: Sequence[float], plain: Sequence[float], confidence: float = CONFIDENCE, blocks: int = 20,
-          draws: int = 2000) -> dict:
+def ratio(
+    normed: Sequence[float], plain: Sequence[float], confidence: float = CONFIDENCE, blocks: int = 20, draws: int = 2000
+) -> dict:
     """The median over training of `normed` divided by that of `plain`: ratio, low, high, smaller, outcome.
 
     The interval is from a bootstrap over blocks of consecutive steps (both sides keep the same blocks), since
@@ -180,8 +194,13 @@ def ratio(normed: Sequence[float], plain: Sequence[float], confidence: float = C
     tail = (1 - confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], method="nearest")  # interpolation makes NaN of infinities
     outcome = "smaller" if high < 1 else "larger" if low > 1 else "undecided"
-    return {"ratio": of(both), "low": low, "high": high, "smaller": float((both[:, 0] < both[:, 1]).mean()),
-            "outcome": outcome}
+    return {
+        "ratio": of(both),
+        "low": low,
+        "high": high,
+        "smaller": float((both[:, 0] < both[:, 1]).mean()),
+        "outcome": outcome,
+    }
 
 
 def at_equal_loss(loss: pd.DataFrame, values: pd.DataFrame, normed: str, plain: str, factor: float = 1.25):
@@ -196,13 +215,22 @@ def at_equal_loss(loss: pd.DataFrame, values: pd.DataFrame, normed: str, plain: 
         side = pd.DataFrame({"log": np.log(loss[name].to_numpy()), name: values[name].to_numpy()})
         side["order"] = np.arange(len(side))
         sides.append(side[np.isfinite(side["log"])].sort_values("log"))
-    pairs = pd.merge_asof(sides[0], sides[1].drop(columns="order"), on="log", direction="nearest",
-                          tolerance=np.log(factor)).dropna().sort_values("order")
+    pairs = (
+        pd.merge_asof(sides[0], sides[1].drop(columns="order"), on="log", direction="nearest", tolerance=np.log(factor))
+        .dropna()
+        .sort_values("order")
+    )
     return pairs[normed].to_numpy(), pairs[plain].to_numpy()
 
 
-def sentence(what: str, result: dict, one: str = "with batch norm", other: str = "without",
-             expected: str | None = "smaller", who: str = "the paper") -> str:
+def sentence(
+    what: str,
+    result: dict,
+    one: str = "with batch norm",
+    other: str = "without",
+    expected: str | None = "smaller",
+    who: str = "the paper",
+) -> str:
     """`ratio`'s result for a reader: "The width of the loss band with batch norm is 0.40 times that without ...".
 
     expected is what `who` says of it, "smaller" or "larger"; None where nobody says anything.
@@ -212,11 +240,15 @@ def sentence(what: str, result: dict, one: str = "with batch norm", other: str =
         told += f", {'as' if result['outcome'] == expected else 'against what'} {who} says"
     numbers = [result[key] for key in ("ratio", "low", "high")]
     if not np.isfinite(numbers).all() or min(numbers) == 0:
-        return (f"{what} {one} cannot be divided by that {other}, since one of them is infinite or zero at too many "
-                f"steps: {told}.")
+        return (
+            f"{what} {one} cannot be divided by that {other}, since one of them is infinite or zero at too many "
+            f"steps: {told}."
+        )
     told_ratio, low, high = (f"{number:.{2 if 0.095 <= number < 10 else 3}g}" for number in numbers)
-    return (f"{what} {one} is {told_ratio} times that {other} in the median over the steps "
-            f"({100 * CONFIDENCE:.0f} % interval over blocks of steps {low} to {high}): {told}.")
+    return (
+        f"{what} {one} is {told_ratio} times that {other} in the median over the steps "
+        f"({100 * CONFIDENCE:.0f} % interval over blocks of steps {low} to {high}): {told}."
+    )
 
 
 def measured(runs: Sequence) -> pd.DataFrame:
@@ -238,6 +270,7 @@ def _moments(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[torch.Te
     def keep(name: str):
         def hook(module, inputs):
             found[name] = inputs[0].mean((0, 2, 3)), inputs[0].std((0, 2, 3))
+
         return hook
 
     hooks = [stage.register_forward_pre_hook(keep(name)) for name, stage in later]

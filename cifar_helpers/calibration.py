@@ -7,8 +7,12 @@ from scipy.optimize import minimize_scalar
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 # The readout that a loss trains for: a loss is smallest where this is the probability of each class.
-READOUTS = {"cross_entropy": "softmax", "mse": "clipped", "bce_with_logits": "sigmoid",
-            "multilabel_soft_margin": "sigmoid"}
+READOUTS = {
+    "cross_entropy": "softmax",
+    "mse": "clipped",
+    "bce_with_logits": "sigmoid",
+    "multilabel_soft_margin": "sigmoid",
+}
 
 
 def probabilities(logits: np.ndarray, readout: str = "softmax") -> np.ndarray:
@@ -43,10 +47,14 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout:
     known = np.isfinite(confidence)
     # a bin holds its lower edge, as in torchmetrics; the last one its upper edge as well
     number = np.minimum(np.searchsorted(edges, confidence[known], side="right") - 1, bins - 1)
-    images = pd.DataFrame({"confidence": 100 * confidence[known],
-                           "accuracy": 100.0 * (shares.argmax(1) == labels)[known]})
-    rows = images.groupby(number).agg(confidence=("confidence", "mean"), accuracy=("accuracy", "mean"),
-                                      count=("accuracy", "size")).reindex(range(bins))
+    images = pd.DataFrame(
+        {"confidence": 100 * confidence[known], "accuracy": 100.0 * (shares.argmax(1) == labels)[known]}
+    )
+    rows = (
+        images.groupby(number)
+        .agg(confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), count=("accuracy", "size"))
+        .reindex(range(bins))
+    )
     rows = rows.assign(low=100 * edges[:-1], high=100 * edges[1:], count=rows["count"].fillna(0).astype(int))
     return rows[["low", "high", "confidence", "accuracy", "count"]]
 

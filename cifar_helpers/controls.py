@@ -17,6 +17,7 @@ def play(draw: Callable, **controls: ipywidgets.Widget) -> None:
 
     draw: called with each control's value under its name; gives a Figure, or anything else that can be displayed.
     """
+
     def picture():
         made = draw(**{name: control.value for name, control in controls.items()})
         plt.close("all")  # what is still open is shown a second time at the end of the cell

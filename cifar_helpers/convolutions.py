@@ -2,8 +2,8 @@
 
 oneDNN works along the rows of an image when it computes the gradient of a convolution's weights: rows of 3 to 7 pixels
 leave most of such a unit idle. The gradient is a sum over all images and places, so images may as well stand side by
-side in one row, with a column of zeros between them. And a 1x1 convolution is a linear layer at each place, which as one
-product of two matrices knows no rows at all (benchmarks/convolutions.txt).
+side in one row, with a column of zeros between them. And a 1x1 convolution is a linear layer at each place, which as
+one product of two matrices knows no rows at all (benchmarks/convolutions.txt).
 """
 
 import math
@@ -92,9 +92,19 @@ def speed_up(model: nn.Module) -> None:
     The sums are taken in another order, so the gradients differ by bfloat16's rounding.
     """
     for module in model.modules():
-        if not isinstance(module, nn.Conv2d) or type(module).forward is not nn.Conv2d.forward or module.bias is not None:
+        if (
+            not isinstance(module, nn.Conv2d)
+            or type(module).forward is not nn.Conv2d.forward
+            or module.bias is not None
+        ):
             continue
-        padded = module.padding_mode == "zeros" and module.padding in (tuple(k // 2 for k in module.kernel_size), "same")
-        if padded and module.kernel_size in ((1, 1), (3, 3)) and (
-                module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1):
+        padded = module.padding_mode == "zeros" and module.padding in (
+            tuple(k // 2 for k in module.kernel_size),
+            "same",
+        )
+        if (
+            padded
+            and module.kernel_size in ((1, 1), (3, 3))
+            and (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
+        ):
             module.__class__ = Conv2d

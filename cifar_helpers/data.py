@@ -94,7 +94,9 @@ def split(labels: np.ndarray, validation: int = 5000, seed: int = 0) -> tuple[np
     labels = np.asarray(labels)
     classes, counts = np.unique(labels, return_counts=True)
     if validation < 1 or validation % len(classes) or validation // len(classes) >= counts.min():
-        raise ValueError(f"validation must be a multiple of the {len(classes)} classes and leave some of each "
-                         f"class for training (at most {len(classes) * (counts.min() - 1)}), not {validation}")
+        raise ValueError(
+            f"validation must be a multiple of the {len(classes)} classes and leave some of each "
+            f"class for training (at most {len(classes) * (counts.min() - 1)}), not {validation}"
+        )
     held = subset(labels, validation, seed)
     return np.setdiff1d(np.arange(len(labels)), held), held

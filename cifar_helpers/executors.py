@@ -34,8 +34,9 @@ def dask(address: str | None = None, workers: int = 2) -> Iterator[Executor]:
     try:
         from distributed import Client, KilledWorker, LocalCluster
     except ImportError as error:
-        raise ImportError("a dask cluster needs the package distributed: "
-                          "pip install -e '.[cluster]' in the repository") from error
+        raise ImportError(
+            "a dask cluster needs the package distributed: pip install -e '.[cluster]' in the repository"
+        ) from error
     share = threads(workers)
     with contextlib.ExitStack() as stack:
         if address is None:
@@ -44,15 +45,18 @@ def dask(address: str | None = None, workers: int = 2) -> Iterator[Executor]:
         client = stack.enter_context(Client(address))
         client.wait_for_workers(1, timeout=60)
         if any(worker["nthreads"] > 1 for worker in client.scheduler_info(n_workers=-1)["workers"].values()):
-            raise ValueError("a worker of more than one thread would mix up the random numbers of two trainings: "
-                             "start each with dask worker ADDRESS --nthreads 1")
+            raise ValueError(
+                "a worker of more than one thread would mix up the random numbers of two trainings: "
+                "start each with dask worker ADDRESS --nthreads 1"
+            )
         if isinstance(address, LocalCluster):
             client.register_plugin(_threads_plugin(share))
         try:
             yield client.get_executor(pure=False)
         except KilledWorker as error:
-            raise RuntimeError("several workers died, one after the other, in the same run (was the memory full?); "
-                               + AGAIN) from error
+            raise RuntimeError(
+                "several workers died, one after the other, in the same run (was the memory full?); " + AGAIN
+            ) from error
         except CancelledError as error:  # what dask makes of all runs when the scheduler is gone; it has no text
             raise RuntimeError(f"the scheduler was lost; {AGAIN}") from error
 

@@ -38,9 +38,17 @@ def linear(t: float) -> float:
     return 1.0 - t
 
 
-# The best on held-out images of table_1_recipe. Small images first, as in the fast network, would take a fifth less time.
-RECIPE = dict(optimizer="muon", learning_rate=0.06, momentum=0.6, head_rate=0.1, bias_rate=0.1, schedule=linear,
-              batch_size=256, label_smoothing=0.1)
+# The best on held-out images of table_1_recipe. Small images first, as in the fast network, save a fifth of the time.
+RECIPE = dict(
+    optimizer="muon",
+    learning_rate=0.06,
+    momentum=0.6,
+    head_rate=0.1,
+    bias_rate=0.1,
+    schedule=linear,
+    batch_size=256,
+    label_smoothing=0.1,
+)
 
 
 def table_1(profile: str) -> list[Config]:
@@ -48,8 +56,16 @@ def table_1(profile: str) -> list[Config]:
     size = {
         # narrow networks, so that a test of the whole pipeline takes seconds; in bfloat16 the first steps, in which
         # oneDNN prepares its kernels, cost more than all others save
-        "smoke": dict(data="synthetic", images=320, test_images=200, epochs=2, batch_size=64, learning_rate=0.02,
-                      width=0.25, precision="float32"),
+        "smoke": dict(
+            data="synthetic",
+            images=320,
+            test_images=200,
+            epochs=2,
+            batch_size=64,
+            learning_rate=0.02,
+            width=0.25,
+            precision="float32",
+        ),
         # small batches, since so few images make few steps
         "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.02),
         "full": dict(epochs=8, tta=True, **RECIPE),
@@ -72,10 +88,13 @@ def table_1_recipe(profile: str) -> list[Config]:
         sgd = Config("resnet18", width=0.25, epochs=resnet.epochs, evaluate="validation")
         muon = replace(sgd, **RECIPE)
         small = dict(small_side=24, small_share=0.5)
-        return [sgd, replace(sgd, label_smoothing=0.1, schedule=linear, warmup=0.15),
-                *(replace(muon, learning_rate=rate) for rate in (0.03, 0.06, 0.12)),
-                replace(muon, learning_rate=0.12, alternate=True, reflect=True),
-                *(replace(muon, learning_rate=rate, **small) for rate in (0.06, 0.12))]
+        return [
+            sgd,
+            replace(sgd, label_smoothing=0.1, schedule=linear, warmup=0.15),
+            *(replace(muon, learning_rate=rate) for rate in (0.03, 0.06, 0.12)),
+            replace(muon, learning_rate=0.12, alternate=True, reflect=True),
+            *(replace(muon, learning_rate=rate, **small) for rate in (0.06, 0.12)),
+        ]
     size = dict(evaluate="validation", keep_weights=False, test_images=2000 if profile == "quick" else None)
     return [replace(resnet, learning_rate=rate, **size) for rate in (0.005, 0.01, 0.02, 0.05, 0.1)]
 
@@ -86,8 +105,15 @@ def inside(profile: str) -> list[Config]:
     The weights of all five at full width are 138 MB, more than a repository should hold.
     """
     size = {
-        "smoke": dict(data="synthetic", images=320, test_images=200, epochs=2, batch_size=64, learning_rate=0.02,
-                      precision="float32"),
+        "smoke": dict(
+            data="synthetic",
+            images=320,
+            test_images=200,
+            epochs=2,
+            batch_size=64,
+            learning_rate=0.02,
+            precision="float32",
+        ),
         "quick": dict(images=2000, test_images=500, epochs=6, batch_size=32, learning_rate=0.03),
         "full": dict(epochs=3, **RECIPE),  # narrow groups of filters are slow on a CPU: half an hour for all five
     }[profile]
@@ -111,8 +137,16 @@ def ablation(profile: str, epochs: int = 0) -> Config:
     loses in networks that are wide enough to memorise the images.
     """
     size = {
-        "smoke": dict(data="synthetic", images=100, test_images=100, epochs=2, batch_size=50, width=0.125,
-                      precision="float32", learning_rate=0.03),
+        "smoke": dict(
+            data="synthetic",
+            images=100,
+            test_images=100,
+            epochs=2,
+            batch_size=50,
+            width=0.125,
+            precision="float32",
+            learning_rate=0.03,
+        ),
         "quick": dict(images=640, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
         "full": dict(epochs=15, learning_rate=0.1, width=0.25),
     }[profile]
@@ -125,20 +159,33 @@ def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int 
     The baseline keeps whatever any ablation wants of it, so that one record serves all of them.
     """
     kept = {"keep_logits": True, "measure": "silent_units"}
-    configs = [replace(config, **kept) if replace(config, keep_logits=False, measure="") == base else config
-               for config in configs]
+    configs = [
+        replace(config, **kept) if replace(config, keep_logits=False, measure="") == base else config
+        for config in configs
+    ]
     return [replace(config, seed=seed) for config in configs for seed in range(seeds or SEEDS[profile])]
 
 
 def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epochs: int = 0, seeds: int = 0):
     """One activation in every place of the network; silent units are counted for ReLU and LeakyReLU."""
     base = ablation(profile, epochs)
-    return each_seed([replace(base, activation=name, measure="silent_units" if name in ("relu", "leaky_relu") else "")
-                      for name in names], base, profile, seeds)
+    return each_seed(
+        [
+            replace(base, activation=name, measure="silent_units" if name in ("relu", "leaky_relu") else "")
+            for name in names
+        ],
+        base,
+        profile,
+        seeds,
+    )
 
 
-def activations_others(profile: str, names=("selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh"),
-                       epochs: int = 0, seeds: int = 0) -> list[Config]:
+def activations_others(
+    profile: str,
+    names=("selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh"),
+    epochs: int = 0,
+    seeds: int = 0,
+) -> list[Config]:
     """The report's other activations, against ReLU, in half the epochs."""
     base = ablation(profile, epochs)
     base = replace(base, epochs=max(1, base.epochs // 2))
@@ -154,31 +201,49 @@ def losses(profile: str, names=tuple(LOSSES), epochs: int = 0, seeds: int = 0) -
 
 def rates(config: Config, values: Iterable[float]) -> list[Config]:
     """The config at each learning rate, on the validation split, with so many seeds that one lucky run decides less."""
-    return [replace(config, learning_rate=value, evaluate="validation", seed=seed)
-            for value in values for seed in range(SWEEP_SEEDS)]
+    return [
+        replace(config, learning_rate=value, evaluate="validation", seed=seed)
+        for value in values
+        for seed in range(SWEEP_SEEDS)
+    ]
 
 
 def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0) -> list[Config]:
     """The learning rate of each loss. A mean over ten classes makes gradients smaller, hence the higher rates."""
     base, higher = ablation(profile, epochs), (*RATES["sgd"], 1.0)
-    return [config for name in names
-            for config in rates(replace(base, loss=name), RATES["sgd"] if name == "cross_entropy" else higher)]
+    return [
+        config
+        for name in names
+        for config in rates(replace(base, loss=name), RATES["sgd"] if name == "cross_entropy" else higher)
+    ]
 
 
 def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0, seeds: int = 0):
     """Each loss at the learning rate that did best in `loss_rates`."""
     base = ablation(profile, epochs)
     best = best_rates(loss_rates(profile, names, epochs), "loss", "loss_rates", profile)
-    return each_seed([replace(base, loss=name, learning_rate=best[name], keep_logits=True) for name in names],
-                     base, profile, seeds)
+    return each_seed(
+        [replace(base, loss=name, learning_rate=best[name], keep_logits=True) for name in names], base, profile, seeds
+    )
 
 
 def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One regularisation at a time on top of cross-entropy; dropout acts after a hidden layer."""
     base = ablation(profile, epochs)
     none = replace(base, weight_decay=0.0)
-    return each_seed([none, base, replace(none, l1=1e-5), replace(none, label_smoothing=0.1),
-                      replace(none, hidden=(256,)), replace(none, hidden=(256,), dropout=0.5)], base, profile, seeds)
+    return each_seed(
+        [
+            none,
+            base,
+            replace(none, l1=1e-5),
+            replace(none, label_smoothing=0.1),
+            replace(none, hidden=(256,)),
+            replace(none, hidden=(256,), dropout=0.5),
+        ],
+        base,
+        profile,
+        seeds,
+    )
 
 
 def optimizer_rates(profile: str, names=training.OPTIMIZERS, epochs: int = 0) -> list[Config]:
@@ -194,8 +259,9 @@ def optimizers(profile: str, names=training.OPTIMIZERS, epochs: int = 0, seeds: 
     return each_seed([replace(base, optimizer=name, learning_rate=best[name]) for name in names], base, profile, seeds)
 
 
-def schedules(profile: str, names=("constant", "multi_step", "cosine", "one_cycle", linear),
-              epochs: int = 0, seeds: int = 0) -> list[Config]:
+def schedules(
+    profile: str, names=("constant", "multi_step", "cosine", "one_cycle", linear), epochs: int = 0, seeds: int = 0
+) -> list[Config]:
     """Learning-rate schedules on SGD, all at the baseline's rate."""
     base = ablation(profile, epochs)
     return each_seed([replace(base, schedule=name) for name in names], base, profile, seeds)
@@ -204,10 +270,19 @@ def schedules(profile: str, names=("constant", "multi_step", "cosine", "one_cycl
 def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One component or strategy at a time, changed in the baseline, which comes first."""
     base = ablation(profile, epochs)
-    changes = [dict(hidden=(64,)), dict(hidden=(256,)), dict(hidden=(256, 128)), dict(hidden=(256,), dropout=0.5),
-               dict(width=base.width / 2), dict(width=base.width * 2), dict(model="resnet34"), dict(model="plain18"),
-               dict(model="plain34"), dict(batch_norm=False),
-               dict(batch_norm=False, learning_rate=base.learning_rate / 10)]
+    changes = [
+        dict(hidden=(64,)),
+        dict(hidden=(256,)),
+        dict(hidden=(256, 128)),
+        dict(hidden=(256,), dropout=0.5),
+        dict(width=base.width / 2),
+        dict(width=base.width * 2),
+        dict(model="resnet34"),
+        dict(model="plain18"),
+        dict(model="plain34"),
+        dict(batch_norm=False),
+        dict(batch_norm=False, learning_rate=base.learning_rate / 10),
+    ]
     return each_seed([base, *(replace(base, **change) for change in changes)], base, profile, seeds)
 
 
@@ -228,50 +303,92 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
     Layout and most of the method: arXiv 2404.00498 (airbench94) and its later version with Muon, whose rates these are.
     """
     size = {
-        "smoke": dict(data="synthetic", images=200, test_images=100, epochs=2, batch_size=50, width=0.125,
-                      precision="float32", small_share=0.5),
+        "smoke": dict(
+            data="synthetic",
+            images=200,
+            test_images=100,
+            epochs=2,
+            batch_size=50,
+            width=0.125,
+            precision="float32",
+            small_share=0.5,
+        ),
         "quick": dict(images=1500, test_images=500, epochs=4, batch_size=100, small_share=0.5),
         "full": dict(epochs=12, batch_size=2000, small_share=0.5),
     }[profile] | ({"epochs": epochs} if epochs else {})
     batch = size["batch_size"]  # what SGD trains has a rate per image of the batch
-    return Config("fast_cnn", activation="gelu", optimizer="muon", learning_rate=0.24, momentum=0.6,
-                  head_rate=round(1.02e-5 * batch, 6), bias_rate=round(0.053 * batch, 6),
-                  weight_decay=0.0167, schedule=linear, crop=2, reflect=True, alternate=True, label_smoothing=0.2,
-                  small_side=24, tta=True, **size)
+    return Config(
+        "fast_cnn",
+        activation="gelu",
+        optimizer="muon",
+        learning_rate=0.24,
+        momentum=0.6,
+        head_rate=round(1.02e-5 * batch, 6),
+        bias_rate=round(0.053 * batch, 6),
+        weight_decay=0.0167,
+        schedule=linear,
+        crop=2,
+        reflect=True,
+        alternate=True,
+        label_smoothing=0.2,
+        small_side=24,
+        tta=True,
+        **size,
+    )
 
 
 def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network with several seeds; and the first seed again on the validation split, for its calibration."""
     base = replace(fast_config(profile, epochs), keep_logits=True)
-    each = [replace(base, seed=seed, keep_weights=seed == 0)
-            for seed in range(seeds or {"smoke": 2, "quick": 3, "full": 5}[profile])]
+    each = [
+        replace(base, seed=seed, keep_weights=seed == 0)
+        for seed in range(seeds or {"smoke": 2, "quick": 3, "full": 5}[profile])
+    ]
     return [*each, replace(base, evaluate="validation")]
 
 
 def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
     """The same with twice the filters and twice the epochs: the best model, so its weights are kept at full size."""
     base = fast_config(profile, epochs)
-    return [replace(base, width=2 * base.width, epochs=epochs or 2 * base.epochs, keep_logits=True,
-                    keep_weights=profile == "full")]
+    return [
+        replace(
+            base,
+            width=2 * base.width,
+            epochs=epochs or 2 * base.epochs,
+            keep_logits=True,
+            keep_weights=profile == "full",
+        )
+    ]
 
 
 def ideas(base: Config) -> dict[str, dict]:
     """The ideas of the fast network, and what takes each out. Without Muon, the rates are those of airbench94."""
     rate = round(1.5e-3 * base.batch_size, 6)
     return {
-        "small images first": dict(small_share=0.0), "whitened first layer": dict(model="fast_cnn_unwhitened"),
-        "alternating flips": dict(alternate=False), "mirrored border": dict(reflect=False),
-        "label smoothing": dict(label_smoothing=0.0), "GELU": dict(activation="relu"),
-        "Muon": dict(optimizer="sgd", learning_rate=rate, momentum=0.85, schedule="one_cycle",
-                     weight_decay=round(base.weight_decay * base.learning_rate / rate, 6)),
+        "small images first": dict(small_share=0.0),
+        "whitened first layer": dict(model="fast_cnn_unwhitened"),
+        "alternating flips": dict(alternate=False),
+        "mirrored border": dict(reflect=False),
+        "label smoothing": dict(label_smoothing=0.0),
+        "GELU": dict(activation="relu"),
+        "Muon": dict(
+            optimizer="sgd",
+            learning_rate=rate,
+            momentum=0.85,
+            schedule="one_cycle",
+            weight_decay=round(base.weight_decay * base.learning_rate / rate, 6),
+        ),
     }
 
 
 def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network, then without one of its ideas at a time; at full size in fewer epochs, to pay for the seeds."""
     base = fast_config(profile, epochs or {"full": 3}.get(profile, 0))
-    return [replace(base, seed=seed, **change) for change in ({}, *ideas(base).values())
-            for seed in range(seeds or SEEDS[profile])]
+    return [
+        replace(base, seed=seed, **change)
+        for change in ({}, *ideas(base).values())
+        for seed in range(seeds or SEEDS[profile])
+    ]
 
 
 BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's
@@ -280,8 +397,9 @@ BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's
 def bn_size(profile: str, epochs: int = 0) -> dict:
     """What all runs of the batch-norm study share. No L2, so that the loss which is recorded is what is descended."""
     size = {
-        "smoke": dict(data="synthetic", images=320, test_images=100, epochs=3, batch_size=32, width=0.125,
-                      precision="float32"),
+        "smoke": dict(
+            data="synthetic", images=320, test_images=100, epochs=3, batch_size=32, width=0.125, precision="float32"
+        ),
         # narrow networks and small batches: steps are what the figures need
         "quick": dict(images=3200, test_images=500, epochs=8, batch_size=64, width=0.25),
         "full": dict(epochs=26),  # 390 steps an epoch: more than the original's 10,000
@@ -296,32 +414,66 @@ def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, se
     """
     rates = sorted(set(rates))
     if len(rates) < 2:
-        raise ValueError("the band is the spread of the loss over learning rates, so it takes two of them or more, not "
-                         f"{', '.join(f'{rate:g}' for rate in rates) or 'none'}")
+        raise ValueError(
+            "the band is the spread of the loss over learning rates, so it takes two of them or more, not "
+            f"{', '.join(f'{rate:g}' for rate in rates) or 'none'}"
+        )
     for rate in rates:
         if not 0 < rate < math.inf:
             raise ValueError(f"a learning rate is a number above 0, not {rate:g}")
     middle = rates[(len(rates) - 1) // 2]
-    return [Config(name, optimizer="adam", learning_rate=rate, seed=seed, keep_steps=True,
-                   keep_weights=rate == middle and seed == 0, **bn_size(profile, epochs))
-            for seed in range(seeds or 1) for name in ("vgg_a", "vgg_a_bn") for rate in rates]
+    return [
+        Config(
+            name,
+            optimizer="adam",
+            learning_rate=rate,
+            seed=seed,
+            keep_steps=True,
+            keep_weights=rate == middle and seed == 0,
+            **bn_size(profile, epochs),
+        )
+        for seed in range(seeds or 1)
+        for name in ("vgg_a", "vgg_a_bn")
+        for rate in rates
+    ]
 
 
 def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """Both networks by plain gradient descent (no momentum: a step goes along the gradient), the landscape measured."""
     every = {"smoke": 5, "quick": 10, "full": 50}[profile]
-    return [Config(name, optimizer="sgd", momentum=0.0, learning_rate=0.1, seed=seed, measure="landscape",
-                   measure_every=every, **bn_size(profile, epochs))
-            for seed in range(seeds or 1) for name in ("vgg_a", "vgg_a_bn")]
+    return [
+        Config(
+            name,
+            optimizer="sgd",
+            momentum=0.0,
+            learning_rate=0.1,
+            seed=seed,
+            measure="landscape",
+            measure_every=every,
+            **bn_size(profile, epochs),
+        )
+        for seed in range(seeds or 1)
+        for name in ("vgg_a", "vgg_a_bn")
+    ]
 
 
 def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The same, and the network whose batch norms are followed by noise; the shift of layers' inputs measured."""
     every = {"smoke": 5, "quick": 10, "full": 50}[profile]
-    return [Config(name, optimizer="sgd", momentum=0.0, learning_rate=0.1, seed=seed, measure="shift",
-                   measure_every=every, **bn_size(profile, epochs))
-            for seed in range(seeds or {"smoke": 2, "quick": 1, "full": 3}[profile])
-            for name in ("vgg_a", "vgg_a_bn", "vgg_a_bn_noise")]
+    return [
+        Config(
+            name,
+            optimizer="sgd",
+            momentum=0.0,
+            learning_rate=0.1,
+            seed=seed,
+            measure="shift",
+            measure_every=every,
+            **bn_size(profile, epochs),
+        )
+        for seed in range(seeds or {"smoke": 2, "quick": 1, "full": 3}[profile])
+        for name in ("vgg_a", "vgg_a_bn", "vgg_a_bn_noise")
+    ]
 
 
 def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -> list[float]:
@@ -333,10 +485,32 @@ def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -
         raise ValueError(f"{what}={value!r} is no list of numbers: {error}") from None
 
 
-EXPERIMENTS = {f.__name__: f for f in (
-    table_1, table_1_seeds, table_1_recipe, inside, activations, activations_others, loss_rates, losses, losses_tuned,
-    regularisation, optimizer_rates, optimizers, schedules, components, original_best, fast, fast_wide, fast_ablation, bn_band,
-    bn_measured, bn_control)}
+EXPERIMENTS = {
+    f.__name__: f
+    for f in (
+        table_1,
+        table_1_seeds,
+        table_1_recipe,
+        inside,
+        activations,
+        activations_others,
+        loss_rates,
+        losses,
+        losses_tuned,
+        regularisation,
+        optimizer_rates,
+        optimizers,
+        schedules,
+        components,
+        original_best,
+        fast,
+        fast_wide,
+        fast_ablation,
+        bn_band,
+        bn_measured,
+        bn_control,
+    )
+}
 
 
 def configs(experiment: str, profile: str) -> list[Config]:
@@ -362,9 +536,11 @@ def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -
     for config in sweep:
         run = runs.find(config, profile)
         if run is None:
-            raise ValueError(f"the learning rates are chosen from {experiment}, which has no record of "
-                             f"{config.name} at {config.learning_rate:g} yet: python -m cifar_helpers train "
-                             f"{experiment} --profile {profile}")
+            raise ValueError(
+                f"the learning rates are chosen from {experiment}, which has no record of "
+                f"{config.name} at {config.learning_rate:g} yet: python -m cifar_helpers train "
+                f"{experiment} --profile {profile}"
+            )
         of_option = accuracies.setdefault(getattr(config, field), {})
         of_option.setdefault(config.learning_rate, []).append(run.record["validation_accuracy"])
     return {option: max(rates, key=lambda rate: sum(rates[rate])) for option, rates in accuracies.items()}
@@ -372,19 +548,33 @@ def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -
 
 def label(config: Config, baseline: Config) -> str:
     """What sets a config apart from the baseline, for a reader: "hidden (256, 128)"; "baseline" where nothing does."""
-    told = []
-    for field in (f.name for f in dataclasses.fields(Config)):
-        value, usual = getattr(config, field), getattr(baseline, field)
-        if value == usual or field in ("seed", "keep_logits", "keep_weights", "keep_steps", "measure", "measure_every"):
-            continue
-        told.append({"model": lambda: models.TITLES[value], "width": lambda: f"{value / usual:g} x filters",
-                     "hidden": lambda: "hidden " + ", ".join(map(str, value)),
-                     "batch_norm": lambda: "no batch norm", "schedule": lambda: schedule_label(value).split("@")[0],
-                     "weight_decay": lambda: "L2" if value else "no L2", "l1": lambda: "L1",
-                     "learning_rate": lambda: f"rate {value:g}",
-                     "label_smoothing": lambda: "label smoothing"}.get(
-                         field, lambda: f"{field} {value}".replace("_", " "))())
-    return ", ".join(told) or "baseline"
+    kept = ("seed", "keep_logits", "keep_weights", "keep_steps", "measure", "measure_every")
+    fields = (field.name for field in dataclasses.fields(Config) if field.name not in kept)
+    pairs = {field: (getattr(config, field), getattr(baseline, field)) for field in fields}
+    return ", ".join(_difference(field, *pair) for field, pair in pairs.items() if pair[0] != pair[1]) or "baseline"
+
+
+def _difference(field: str, value, usual) -> str:
+    match field:
+        case "model":
+            return models.TITLES[value]
+        case "width":
+            return f"{value / usual:g} x filters"
+        case "hidden":
+            return "hidden " + ", ".join(map(str, value))
+        case "batch_norm":
+            return "no batch norm"
+        case "schedule":
+            return schedule_label(value).split("@")[0]
+        case "weight_decay":
+            return "L2" if value else "no L2"
+        case "l1":
+            return "L1"
+        case "learning_rate":
+            return f"rate {value:g}"
+        case "label_smoothing":
+            return "label smoothing"
+    return f"{field} {value}".replace("_", " ")
 
 
 def choose(value: str | Iterable[str], known: Iterable[str], what: str) -> list[str]:

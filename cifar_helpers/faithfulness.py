@@ -33,7 +33,7 @@ def baselines(images: Tensor) -> dict[str, Tensor]:
     """Two maps (B, H, W) that know nothing of a network: "random", and "centred blob" (an isotropic Gaussian)."""
     count, _, height, width = images.shape
     y, x = (torch.arange(side) - (side - 1) / 2 for side in (height, width))
-    blob = torch.exp(-(y[:, None] ** 2 + x ** 2) / (2 * (height / 4) ** 2))
+    blob = torch.exp(-(y[:, None] ** 2 + x**2) / (2 * (height / 4) ** 2))
     # no pixel of a constant map comes before another, so pixel_order draws lots
     return {"random": torch.zeros(count, height, width), "centred blob": blob.expand(count, -1, -1)}
 
@@ -49,8 +49,16 @@ def pixel_order(maps: Tensor, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def curves(model: nn.Module, images: Tensor, classes: Tensor, maps: dict[str, Tensor], at: Tensor,
-           batch: int = 250, seed: int = 0, precision: str = "float32") -> dict[str, dict[str, Tensor]]:
+def curves(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    maps: dict[str, Tensor],
+    at: Tensor,
+    batch: int = 250,
+    seed: int = 0,
+    precision: str = "float32",
+) -> dict[str, dict[str, Tensor]]:
     """Probability (0 to 1) of each image's class while its pixels are changed in the order of each map.
 
     images (B, 3, H, W) normalised, classes (B,), maps: name -> (B, H, W), at: the changed shares, 0 first and 1 last.
@@ -63,8 +71,10 @@ def curves(model: nn.Module, images: Tensor, classes: Tensor, maps: dict[str, Te
         raise ValueError(f"images are (B, 3, H, W) and classes (B,), not {tuple(images.shape)}, {tuple(classes.shape)}")
     for name, values in maps.items():
         if values.shape != (len(images), *images.shape[2:]):
-            raise ValueError(f"the map {name!r} is to have the shape {(len(images), *images.shape[2:])} of the images, "
-                             f"not {tuple(values.shape)}")
+            raise ValueError(
+                f"the map {name!r} is to have the shape {(len(images), *images.shape[2:])} of the images, "
+                f"not {tuple(values.shape)}"
+            )
     if len(at) < 2 or at[0] != 0 or at[-1] != 1 or (at.diff() <= 0).any():
         raise ValueError(f"the changed shares rise from 0 to 1, not {at.tolist()}")
 
@@ -85,8 +95,10 @@ def curves(model: nn.Module, images: Tensor, classes: Tensor, maps: dict[str, Te
         inner = [probability(torch.where(place < count, after, before)) for count in counts]
         return torch.stack([first, *inner, last], 1)
 
-    places = {name: pixel_order(values, seed).argsort(1).view(-1, 1, *images.shape[2:]).to(images.device)
-             for name, values in maps.items()}
+    places = {
+        name: pixel_order(values, seed).argsort(1).view(-1, 1, *images.shape[2:]).to(images.device)
+        for name, values in maps.items()
+    }
     return {name: {kind: curve(kind, place) for kind in kinds} for name, place in places.items()}
 
 
@@ -102,8 +114,10 @@ def areas(curves: dict[str, dict[str, Tensor]], at: Tensor) -> dict[str, dict[st
     A good map has a small area of deletion and a large one of insertion. Both are mean probabilities, 0 to 1, so a
     network that is surer of the whole image tends to have larger ones of both.
     """
-    return {name: {kind: torch.trapezoid(curve.cpu().double(), at).numpy() for kind, curve in kinds.items()}
-            for name, kinds in curves.items()}
+    return {
+        name: {kind: torch.trapezoid(curve.cpu().double(), at).numpy() for kind, curve in kinds.items()}
+        for name, kinds in curves.items()
+    }
 
 
 def cascade(model: nn.Module, seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
@@ -138,7 +152,7 @@ def similarity(maps: Tensor, others: Tensor) -> np.ndarray:
     ranks = [stats.rankdata(values.detach().cpu().flatten(1).numpy(), axis=1) for values in (maps, others)]
     with np.errstate(invalid="ignore", divide="ignore"):
         together = np.corrcoef(*ranks)
-    return np.nan_to_num(together[:len(maps), len(maps):])
+    return np.nan_to_num(together[: len(maps), len(maps) :])
 
 
 def unrelated(maps: Tensor) -> np.ndarray:
@@ -158,6 +172,11 @@ def rank_agreement(first, second) -> tuple[float, float]:
         raise ValueError(f"two lists of the same length, 2 to 8, not {len(first)} and {len(second)}")
     if np.ptp(first) == 0 or np.ptp(second) == 0 or not np.isfinite([*first, *second]).all():
         return float("nan"), 1.0
-    test = stats.permutation_test((first,), lambda values: stats.spearmanr(values, second).statistic,
-                                  permutation_type="pairings", n_resamples=np.inf, vectorized=False)
+    test = stats.permutation_test(
+        (first,),
+        lambda values: stats.spearmanr(values, second).statistic,
+        permutation_type="pairings",
+        n_resamples=np.inf,
+        vectorized=False,
+    )
     return float(test.statistic), float(test.pvalue)

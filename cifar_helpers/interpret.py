@@ -26,8 +26,10 @@ def networks(profile: str | None = None) -> dict[str, Run]:
     if profile == "full":
         missing = [f"{config.name}-{config.hash}" for config in runs.missing(experiments.inside(profile), profile)]
         if missing:
-            raise FileNotFoundError(f"no record with weights of {', '.join(missing)}: python -m cifar_helpers train "
-                                    "inside --profile full, or choose the profile quick")
+            raise FileNotFoundError(
+                f"no record with weights of {', '.join(missing)}: python -m cifar_helpers train "
+                "inside --profile full, or choose the profile quick"
+            )
     return {run.config.model: run for run in runs.get_all("inside", profile)}
 
 
@@ -47,9 +49,11 @@ def stage(model: nn.Module, name: str | None = None) -> nn.Module:
     if name is not None and name not in shapes:
         raise ValueError(f"there is no stage {name!r}; choose from {', '.join(good)}")
     if not good or name is not None and name not in good:
-        raise ValueError(f"{name or 'the network'} has no positions left to draw a map of: its output is "
-                         f"{' x '.join(map(str, shapes[name or list(shapes)[-1]]))}; choose from "
-                         f"{', '.join(good) or 'none'}")
+        raise ValueError(
+            f"{name or 'the network'} has no positions left to draw a map of: its output is "
+            f"{' x '.join(map(str, shapes[name or list(shapes)[-1]]))}; choose from "
+            f"{', '.join(good) or 'none'}"
+        )
     return models.stages(model)[name or good[-1]]
 
 
@@ -70,8 +74,13 @@ def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     return maps
 
 
-def grad_cam(model: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor | None = None,
-             stage: str | None = None, batch: int = 125) -> Tensor:
+def grad_cam(
+    model: nn.Module,
+    images: Tensor,
+    classes: int | Sequence[int] | Tensor | None = None,
+    stage: str | None = None,
+    batch: int = 125,
+) -> Tensor:
     """(B, 32, 32), at least 0: where what a stage saw raises the score of a class. Not normalised.
 
     With the stage's channels A_k (H x W positions) and the class's score y before any softmax,
@@ -85,13 +94,20 @@ def grad_cam(model: nn.Module, images: Tensor, classes: int | Sequence[int] | Te
     classes = targets(model, images, classes, batch)
     method = LayerGradCam(model, _stage(model, stage))
     with looked_into(model):
-        maps = [method.attribute(part, target=wanted, relu_attributions=True).detach()
-                for part, wanted in zip(images.split(batch), classes.split(batch))]
+        maps = [
+            method.attribute(part, target=wanted, relu_attributions=True).detach()
+            for part, wanted in zip(images.split(batch), classes.split(batch))
+        ]
     return LayerAttribution.interpolate(torch.cat(maps), tuple(images.shape[2:]), "bilinear")[:, 0]
 
 
-def attributions(model: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor | None = None,
-                 methods: Sequence[str] = METHODS, batch: int = 125) -> dict[str, Tensor]:
+def attributions(
+    model: nn.Module,
+    images: Tensor,
+    classes: int | Sequence[int] | Tensor | None = None,
+    methods: Sequence[str] = METHODS,
+    batch: int = 125,
+) -> dict[str, Tensor]:
     """Method -> (B, 32, 32), at least 0: Grad-CAM at the last stage beside others of captum, for the same classes.
 
     Integrated gradients (arXiv 1703.01365; from the mean colour, 16 steps) and guided backpropagation (arXiv
@@ -106,17 +122,36 @@ def attributions(model: nn.Module, images: Tensor, classes: int | Sequence[int] 
     def each(attribute) -> Tensor:
         with looked_into(model), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Setting backward hooks", UserWarning)
-            return torch.cat([attribute(part.clone().requires_grad_(), wanted).detach()
-                              for part, wanted in zip(images.split(batch), classes.split(batch))]).to(images.dtype)
+            return torch.cat(
+                [
+                    attribute(part.clone().requires_grad_(), wanted).detach()
+                    for part, wanted in zip(images.split(batch), classes.split(batch))
+                ]
+            ).to(images.dtype)
 
     calls = {
         "Grad-CAM": lambda: grad_cam(model, images, classes, batch=batch),
-        "integrated gradients": lambda: each(lambda part, wanted: IntegratedGradients(model).attribute(
-            part, target=wanted, n_steps=16, internal_batch_size=max(batch, len(part)))).abs().sum(1),
-        "guided backpropagation": lambda: each(
-            lambda part, wanted: GuidedBackprop(model).attribute(part, target=wanted)).abs().sum(1),
-        "occlusion": lambda: each(lambda part, wanted: Occlusion(model).attribute(
-            part, target=wanted, sliding_window_shapes=(3, 8, 8), strides=(3, 4, 4))).mean(1).clamp(min=0),
+        "integrated gradients": lambda: (
+            each(
+                lambda part, wanted: IntegratedGradients(model).attribute(
+                    part, target=wanted, n_steps=16, internal_batch_size=max(batch, len(part))
+                )
+            )
+            .abs()
+            .sum(1)
+        ),
+        "guided backpropagation": lambda: (
+            each(lambda part, wanted: GuidedBackprop(model).attribute(part, target=wanted)).abs().sum(1)
+        ),
+        "occlusion": lambda: (
+            each(
+                lambda part, wanted: Occlusion(model).attribute(
+                    part, target=wanted, sliding_window_shapes=(3, 8, 8), strides=(3, 4, 4)
+                )
+            )
+            .mean(1)
+            .clamp(min=0)
+        ),
     }
     return {name: calls[name]() for name in methods}
 
@@ -129,12 +164,16 @@ def targets(model: nn.Module, images: Tensor, classes: int | Sequence[int] | Ten
             return torch.cat([model(part).argmax(1) for part in images.split(batch)])
     asked = torch.as_tensor(classes, device=images.device)
     if asked.is_floating_point() or asked.dim() > 1 or asked.dim() == 1 and len(asked) != len(images):
-        raise ValueError(f"classes is one whole number or one for each of the {len(images)} images, not {asked.dtype} "
-                         f"of {tuple(asked.shape)}")
+        raise ValueError(
+            f"classes is one whole number or one for each of the {len(images)} images, not {asked.dtype} "
+            f"of {tuple(asked.shape)}"
+        )
     if ((asked < 0) | (asked >= len(data.CLASSES))).any():
         outside = asked.flatten()[((asked < 0) | (asked >= len(data.CLASSES))).flatten()][0]
-        raise ValueError(f"there is no class {outside}; choose from "
-                         f"{', '.join(f'{number} {name}' for number, name in enumerate(data.CLASSES))}")
+        raise ValueError(
+            f"there is no class {outside}; choose from "
+            f"{', '.join(f'{number} {name}' for number, name in enumerate(data.CLASSES))}"
+        )
     return asked.long().expand(len(images))
 
 

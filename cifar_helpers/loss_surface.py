@@ -35,8 +35,16 @@ def direction(parameters: list[torch.Tensor], generator: torch.Generator) -> lis
     return drawn
 
 
-def surface(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, loss: str = "cross_entropy",
-            points: int = 13, extent: float = 1.0, seed: int = 0) -> Surface:
+def surface(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    loss: str = "cross_entropy",
+    points: int = 13,
+    extent: float = 1.0,
+    seed: int = 0,
+) -> Surface:
     """Loss of the model on images (N, 3, 32, 32), normalised, and labels (N,), over a square around its weights.
 
     points: along each side, an odd number, so that the weights themselves are one of them. extent: half a side; 1
@@ -44,8 +52,9 @@ def surface(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, los
     the trained network, which do not move with the weights, as in the paper's code (dir_type weights, ignore biasbn).
     """
     if points < 3 or points % 2 == 0:
-        raise ValueError("points must be odd, so that the trained weights are in the middle, and at least 3, not "
-                         f"{points}")
+        raise ValueError(
+            f"points must be odd, so that the trained weights are in the middle, and at least 3, not {points}"
+        )
     generator = torch.Generator().manual_seed(seed)
     parameters, criterion = list(model.parameters()), losses.LOSSES[loss]
     along, across = (direction(parameters, generator) for _ in range(2))

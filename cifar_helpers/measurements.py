@@ -13,4 +13,7 @@ from cifar_helpers.batches import Batches
 Measurement = Callable[[nn.Module, tuple[Tensor, Tensor], Batches, object], list[dict]]
 
 MEASUREMENTS: dict[str, Measurement] = {
-    "silent_units": units.silent_units, "landscape": bn_landscape.landscape, "shift": bn_landscape.shift}
+    "silent_units": units.silent_units,
+    "landscape": bn_landscape.landscape,
+    "shift": bn_landscape.shift,
+}

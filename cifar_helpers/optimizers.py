@@ -70,5 +70,7 @@ def optimizers_for(config, model: nn.Module) -> list[torch.optim.Optimizer]:
         case "muon":
             if not (config.head_rate and config.bias_rate):
                 raise ValueError("muon turns filters only: set head_rate and bias_rate for what is left to SGD")
-            return [Muon([p for p in filters if p.dim() == 4], lr=config.learning_rate, momentum=config.momentum),
-                    torch.optim.SGD(groups[1:], momentum=SGD_MOMENTUM, nesterov=True)]
+            return [
+                Muon([p for p in filters if p.dim() == 4], lr=config.learning_rate, momentum=config.momentum),
+                torch.optim.SGD(groups[1:], momentum=SGD_MOMENTUM, nesterov=True),
+            ]

@@ -7,7 +7,7 @@ CHECKPOINTS = ROOT / "build" / "checkpoints"
 
 
 class StandIn(str):
-    """The name of a small profile whose committed runs stand in for full ones; what is made of them lies with full's."""
+    """The name of a small profile whose committed runs stand in for full ones; what they make lies with full's."""
 
 
 def base(profile: str) -> Path:

@@ -29,12 +29,16 @@ def execute(name: str, profile: str) -> int:
     # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
     os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile}
     try:
-        papermill.execute_notebook(source, failed, parameters={"profile": profile}, cwd=source.parent,
-                                   kernel_name="python3", start_timeout=180)
+        papermill.execute_notebook(
+            source, failed, parameters={"profile": profile}, cwd=source.parent, kernel_name="python3", start_timeout=180
+        )
     except PapermillExecutionError as error:
         # papermill's count begins at 0 and includes the cell that it injects: as a reader counts, it is the same
-        print(f"\n{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
-              f"in: {error.source.strip().splitlines()[0]}\nThe half-run notebook: {failed}", file=sys.stderr)
+        print(
+            f"\n{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
+            f"in: {error.source.strip().splitlines()[0]}\nThe half-run notebook: {failed}",
+            file=sys.stderr,
+        )
         return 1
     except CellTimeoutError as error:
         print(f"\n{source.name}: {error}\nThe half-run notebook: {failed}", file=sys.stderr)

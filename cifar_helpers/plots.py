@@ -13,19 +13,54 @@ NAMES = {"train": "training images, augmented", "test": "test images", "validati
 
 
 TITLES = {
-    "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "elu": "ELU", "selu": "SELU", "prelu": "PReLU",
-    "softplus": "Softplus", "sigmoid": "Sigmoid", "softmax": "Softmax", "tanh": "Tanh", "hardtanh": "Hardtanh",
-    "silu": "SiLU", "gelu": "GELU", "cross_entropy": "CrossEntropyLoss", "mse": "MSELoss",
-    "bce_with_logits": "BCEWithLogitsLoss", "multilabel_soft_margin": "MultiLabelSoftMarginLoss", "sgd": "SGD",
-    "adam": "Adam", "muon": "Muon", "rmsprop": "RMSprop", "adadelta": "Adadelta", "constant": "constant", "multi_step": "multi-step", "cosine": "cosine",
-    "one_cycle": "one-cycle", "linear": "linear",
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "leaky_relu": "LeakyReLU",
+    "elu": "ELU",
+    "selu": "SELU",
+    "prelu": "PReLU",
+    "softplus": "Softplus",
+    "sigmoid": "Sigmoid",
+    "softmax": "Softmax",
+    "tanh": "Tanh",
+    "hardtanh": "Hardtanh",
+    "silu": "SiLU",
+    "gelu": "GELU",
+    "cross_entropy": "CrossEntropyLoss",
+    "mse": "MSELoss",
+    "bce_with_logits": "BCEWithLogitsLoss",
+    "multilabel_soft_margin": "MultiLabelSoftMarginLoss",
+    "sgd": "SGD",
+    "adam": "Adam",
+    "muon": "Muon",
+    "rmsprop": "RMSprop",
+    "adadelta": "Adadelta",
+    "constant": "constant",
+    "multi_step": "multi-step",
+    "cosine": "cosine",
+    "one_cycle": "one-cycle",
+    "linear": "linear",
 }
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = "os^DvPX*<>"
 # Within a group, the place decides. The gap keeps what is drawn together apart, as there are ten colours.
 GROUPS = (
-    ("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu", "", "elu",
-     "silu", "gelu"),
+    (
+        "relu",
+        "selu",
+        "prelu",
+        "softplus",
+        "sigmoid",
+        "softmax",
+        "tanh",
+        "hardtanh",
+        "relu6",
+        "leaky_relu",
+        "",
+        "elu",
+        "silu",
+        "gelu",
+    ),
     ("cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin"),
     ("sgd", "adam", "rmsprop", "adadelta", "muon"),
     ("one_cycle", "constant", "multi_step", "cosine", "linear"),
@@ -47,16 +82,32 @@ def style(option: str) -> dict:
     number = group.index(option) if group else zlib.crc32(option.encode())
     colours = sns.color_palette("colorblind")
     colours[8] = (0, 0, 0)  # in the place of a yellow that is lost on white
-    return {"color": colours[number % len(colours)], "linestyle": LINES[number % len(LINES)],
-            "marker": MARKERS[number % len(MARKERS)]}
+    return {
+        "color": colours[number % len(colours)],
+        "linestyle": LINES[number % len(LINES)],
+        "marker": MARKERS[number % len(MARKERS)],
+    }
 
 
 def use_style() -> None:
     """Seaborn's theme with its colour-blind palette, sized for a notebook's page and the report's text width."""
-    sns.set_theme(context="notebook", style="ticks", palette="colorblind", font_scale=0.85, rc={
-        "axes.grid": True, "grid.alpha": 0.4, "axes.spines.top": False, "axes.spines.right": False,
-        "figure.figsize": (8, 3.2), "figure.dpi": 100, "figure.constrained_layout.use": True,
-        "legend.frameon": False, "pdf.fonttype": 42})  # 42: text in the PDF stays text
+    sns.set_theme(
+        context="notebook",
+        style="ticks",
+        palette="colorblind",
+        font_scale=0.85,
+        rc={
+            "axes.grid": True,
+            "grid.alpha": 0.4,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "figure.figsize": (8, 3.2),
+            "figure.dpi": 100,
+            "figure.constrained_layout.use": True,
+            "legend.frameon": False,
+            "pdf.fonttype": 42,
+        },
+    )  # 42: text in the PDF stays text
 
 
 def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
@@ -70,8 +121,15 @@ def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
     marker = "o" if len(history) <= 12 else None
     for axis, quantity in zip(axes, ("loss", "accuracy")):
         for kind, style, colour in ((held, "-", "C0"), ("train", "--", "C1")):
-            axis.plot(history["epoch"], history[f"{kind}_{quantity}"], style, color=colour, marker=marker,
-                      markersize=4, label=NAMES[kind])
+            axis.plot(
+                history["epoch"],
+                history[f"{kind}_{quantity}"],
+                style,
+                color=colour,
+                marker=marker,
+                markersize=4,
+                label=NAMES[kind],
+            )
         axis.set(xlabel="epoch", ylabel=quantity)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _log_where_outliers(axes[0], pd.concat([history[f"{held}_loss"], history["train_loss"]]))
@@ -88,8 +146,9 @@ def _log_where_outliers(axis: Axes, losses: pd.Series) -> None:
         axis.set_yscale("log")
 
 
-def seed_bands(histories: dict[str, list[pd.DataFrame]],
-               quantities=("train_loss", "test_loss", "train_accuracy", "test_accuracy")) -> Figure:
+def seed_bands(
+    histories: dict[str, list[pd.DataFrame]], quantities=("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+) -> Figure:
     """One panel per quantity against the epoch: a line for the mean over an option's seeds, a band from the lowest to
     the highest seed. `histories`: option -> the history of each seed, which may have ended early.
     """
@@ -100,8 +159,9 @@ def seed_bands(histories: dict[str, list[pd.DataFrame]],
             values = pd.concat([history.set_index("epoch")[quantity] for history in seeds], axis=1)
             look = style(option)
             axis.plot(values.index, values.mean(axis=1), label=title(option), markersize=4, **look)
-            axis.fill_between(values.index, values.min(axis=1), values.max(axis=1), color=look["color"], alpha=0.15,
-                              linewidth=0)
+            axis.fill_between(
+                values.index, values.min(axis=1), values.max(axis=1), color=look["color"], alpha=0.15, linewidth=0
+            )
         kind, what = quantity.rsplit("_", 1)
         if kind in NAMES:
             axis.set(ylabel=what, title=NAMES[kind])
@@ -113,7 +173,7 @@ def seed_bands(histories: dict[str, list[pd.DataFrame]],
             axis.yaxis.set_major_formatter("{x:g}%")  # ticks may lie at 2.5 %
         elif what == "loss":
             _log_where_outliers(axis, pd.concat([h[quantity] for seeds in histories.values() for h in seeds]))
-    for axis in axes.flat[len(quantities):]:
+    for axis in axes.flat[len(quantities) :]:
         axis.remove()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
@@ -129,8 +189,14 @@ def forest(differences: pd.DataFrame, xlabel: str) -> Figure:
     for row in differences.itertuples():
         decided = row.outcome in ("higher", "lower")
         axis.plot([row.low, row.high], [title(row.Index)] * 2, color="0.2", linewidth=1.5)
-        axis.plot(row.difference, title(row.Index), "o", color="0.2", markerfacecolor="0.2" if decided else "white",
-                  markersize=7)
+        axis.plot(
+            row.difference,
+            title(row.Index),
+            "o",
+            color="0.2",
+            markerfacecolor="0.2" if decided else "white",
+            markersize=7,
+        )
     axis.set(xlabel=xlabel)
     axis.set_ylim(len(differences) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)

@@ -24,25 +24,37 @@ def best(profile: str = "full") -> Run:
         run = runs.find(config, profile) if config.keep_weights else None
         if run is not None and (run.folder / "weights.safetensors").exists():
             return run
-    raise ValueError(f"there are no weights of the best model in {paths.runs(profile)}: python -m cifar_helpers train "
-                     f"fast_wide fast --profile {profile}, or name the folder of another record with --model")
+    raise ValueError(
+        f"there are no weights of the best model in {paths.runs(profile)}: python -m cifar_helpers train "
+        f"fast_wide fast --profile {profile}, or name the folder of another record with --model"
+    )
 
 
 def named(folder: Path) -> Run:
     """The record in a folder; ValueError where it has no weights lists the records around it that have some."""
     if not all((folder / name).exists() for name in ("run.json", "weights.safetensors")):
-        known = sorted(str(file.parent) for file in {*folder.parent.rglob("weights.safetensors"),
-                                                     *paths.runs("full").rglob("weights.safetensors")})
-        raise ValueError(f"{folder} is no record with weights; there are "
-                         f"{', '.join(known) or 'none here: train one with keep_weights=True'}")
+        known = sorted(
+            str(file.parent)
+            for file in {*folder.parent.rglob("weights.safetensors"), *paths.runs("full").rglob("weights.safetensors")}
+        )
+        raise ValueError(
+            f"{folder} is no record with weights; there are "
+            f"{', '.join(known) or 'none here: train one with keep_weights=True'}"
+        )
     return runs.load(folder)
 
 
 def sources(names: Iterable[str]) -> list[str]:
     """The names, each folder replaced by the pictures in it and below it, sorted."""
-    return [found for name in names for found in (
-        sorted(str(file) for file in Path(name).rglob("*") if file.suffix.lower() in SUFFIXES)
-        if name != "-" and Path(name).is_dir() else [name])]
+    return [
+        found
+        for name in names
+        for found in (
+            sorted(str(file) for file in Path(name).rglob("*") if file.suffix.lower() in SUFFIXES)
+            if name != "-" and Path(name).is_dir()
+            else [name]
+        )
+    ]
 
 
 def read(name: str) -> np.ndarray:
@@ -75,6 +87,9 @@ def table(run: Run, names: list[str], images: np.ndarray, top: int = 1) -> pd.Da
     """Rows of picture, class, probability (0 to 1): the `top` most probable classes of each picture, best first."""
     if not 1 <= top <= len(data.CLASSES):
         raise ValueError(f"the classes told for each picture are 1 to {len(data.CLASSES)}, not {top}")
-    rows = [(name, data.CLASSES[number], share[number])
-            for name, share in zip(names, probabilities(run, images)) for number in (-share).argsort()[:top]]
+    rows = [
+        (name, data.CLASSES[number], share[number])
+        for name, share in zip(names, probabilities(run, images))
+        for number in (-share).argsort()[:top]
+    ]
     return pd.DataFrame(rows, columns=["picture", "class", "probability"])

@@ -26,8 +26,14 @@ def untrained(run: Run, images: Tensor) -> nn.Module:
     config = run.config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = models.build(config.model, activation=config.activation, hidden=config.hidden, dropout=config.dropout,
-                             width=config.width, batch_norm=config.batch_norm)
+        model = models.build(
+            config.model,
+            activation=config.activation,
+            hidden=config.hidden,
+            dropout=config.dropout,
+            width=config.width,
+            batch_norm=config.batch_norm,
+        )
     update_bn(images.split(250), model)
     return model.eval()
 
@@ -103,8 +109,9 @@ def high_share(power: np.ndarray) -> float:
     return float(power[frequencies(len(power)) > CUT].sum() / total) if np.isfinite(total) and total > 0 else np.nan
 
 
-def bootstrap(maps: np.ndarray, statistic: Callable[[np.ndarray], float], resamples: int = 200,
-              seed: int = 0) -> tuple[float, float, float]:
+def bootstrap(
+    maps: np.ndarray, statistic: Callable[[np.ndarray], float], resamples: int = 200, seed: int = 0
+) -> tuple[float, float, float]:
     """The statistic of the mean of maps (B, H, W), and its 95 % interval over draws of the images (percentiles)."""
     weights = np.random.default_rng(seed).multinomial(len(maps), np.full(len(maps), 1 / len(maps)), resamples)
     means = np.tensordot(weights / len(maps), maps, 1)
@@ -133,8 +140,14 @@ def linear_probe(features: Tensor, labels: Tensor, strengths: Sequence[float] = 
     fitted to all. The images must be in no order. Alain and Bengio 2016, arXiv 1610.01644.
     """
     count = len(labels) - len(labels) // 5
-    best = max(strengths, key=lambda l2: accuracy(_fit(features[:count], labels[:count], l2), features[count:],
-                                                  labels[count:])) if len(strengths) > 1 else strengths[0]
+    best = (
+        max(
+            strengths,
+            key=lambda l2: accuracy(_fit(features[:count], labels[:count], l2), features[count:], labels[count:]),
+        )
+        if len(strengths) > 1
+        else strengths[0]
+    )
     return _fit(features, labels, best)
 
 
@@ -196,8 +209,15 @@ def peaks(model: nn.Module, images: Tensor, name: str, batch: int = 50) -> tuple
     return high, pixels, mean
 
 
-def ascend(model: nn.Module, name: str, channels: Sequence[int], steps: int = 64, rate: float = 0.1,
-           decay: float = 0.01, seed: int = 0) -> Tensor:
+def ascend(
+    model: nn.Module,
+    name: str,
+    channels: Sequence[int],
+    steps: int = 64,
+    rate: float = 0.1,
+    decay: float = 0.01,
+    seed: int = 0,
+) -> Tensor:
     """(len(channels), 3, 32, 32), normalised: an input for each channel of a stage, made to raise its mean value.
 
     Gradient ascent from faint noise, by steps of the same size `rate` whatever the channel's gradient is. What makes
@@ -215,7 +235,7 @@ def ascend(model: nn.Module, name: str, channels: Sequence[int], steps: int = 64
             moved = images.roll(moves, (2, 3)).requires_grad_()
             maps = part(moved)
             values = maps.gather(1, chosen.expand(-1, 1, *maps.shape[2:]))
-            gradient, = torch.autograd.grad(values.mean((1, 2, 3)).sum(), moved)
+            (gradient,) = torch.autograd.grad(values.mean((1, 2, 3)).sum(), moved)
             gradient = gradient.roll([-move for move in moves], (2, 3))
             size = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
             images = (1 - decay) * images + rate * gradient / size.clamp(min=1e-12)

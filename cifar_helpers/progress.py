@@ -12,6 +12,13 @@ def bar(total: int, description: str, **options) -> tqdm:
     TQDM_DISABLE=1, tqdm's own switch, silences it when notebooks are rendered (its notebook bar overlooks that).
     """
     patient = not sys.stderr.isatty() and "notebook" not in tqdm.__name__
-    return tqdm(total=total, desc=description, leave=False, disable=bool(os.environ.get("TQDM_DISABLE")),
-                mininterval=30 if patient else 0.2,
-                maxinterval=60 if patient else 10, dynamic_ncols=not patient, **options)
+    return tqdm(
+        total=total,
+        desc=description,
+        leave=False,
+        disable=bool(os.environ.get("TQDM_DISABLE")),
+        mininterval=30 if patient else 0.2,
+        maxinterval=60 if patient else 10,
+        dynamic_ncols=not patient,
+        **options,
+    )

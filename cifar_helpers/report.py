@@ -18,8 +18,14 @@ from matplotlib.figure import Figure
 from cifar_helpers import paths
 
 LATEX_PACKAGES = "latexmk texlive-latex-recommended texlive-latex-extra lmodern"  # Debian's and Ubuntu's names
-ESCAPES = str.maketrans({"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-                         **{character: "\\" + character for character in "&%$#_{}"}})
+ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{character: "\\" + character for character in "&%$#_{}"},
+    }
+)
 
 
 def save_figure(figure: Figure, name: str, profile: str, of: str = "") -> None:
@@ -31,11 +37,21 @@ def save_figure(figure: Figure, name: str, profile: str, of: str = "") -> None:
     shown = of or profile
     if not any(text.get_gid() == "profile" for text in figure.texts):  # saved twice, marked once
         if shown == "smoke":
-            figure.text(0.5, 0.5, "SYNTHETIC", gid="profile", fontsize=42, color="crimson", alpha=0.3,
-                        rotation=20, ha="center", va="center", zorder=100)
+            figure.text(
+                0.5,
+                0.5,
+                "SYNTHETIC",
+                gid="profile",
+                fontsize=42,
+                color="crimson",
+                alpha=0.3,
+                rotation=20,
+                ha="center",
+                va="center",
+                zorder=100,
+            )
         elif shown != "full":
-            figure.text(1, 1, f"{shown} profile", gid="profile", fontsize=7, color="grey", ha="right",
-                        va="top")
+            figure.text(1, 1, f"{shown} profile", gid="profile", fontsize=7, color="grey", ha="right", va="top")
     folder = paths.figures(profile)
     folder.mkdir(parents=True, exist_ok=True)
     # without the date, the same figure is the same file
@@ -60,8 +76,18 @@ def save_table(frame: pd.DataFrame, name: str, profile: str, **options) -> None:
     _write(paths.generated(profile) / f"{name}.tex", _tabular(frame, **options), profile)
 
 
-COMPARISON = {"rate": "Rate", "strength": "Strength", "train": "Train %", "mean": "Test %", "sd": "s.d.", "n": "Seeds",
-              "diverged": "Diverged", "difference": "Difference", "low": "95 % low", "high": "95 % high"}
+COMPARISON = {
+    "rate": "Rate",
+    "strength": "Strength",
+    "train": "Train %",
+    "mean": "Test %",
+    "sd": "s.d.",
+    "n": "Seeds",
+    "diverged": "Diverged",
+    "difference": "Difference",
+    "low": "95 % low",
+    "high": "95 % high",
+}
 
 
 def save_comparison(table: pd.DataFrame, what: str, name: str, profile: str) -> None:
@@ -125,22 +151,32 @@ def build_pdf(profile: str) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     if len(found := conclusions(profile)):
         small = next((size for size in ("smoke", "quick") if size in set(found["Size"])), profile)
-        widths = "".join(rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (.27, .22, .24, .27))
+        widths = "".join(
+            rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (0.27, 0.22, 0.24, 0.27)
+        )
         _write(paths.generated(profile) / "conclusions.tex", _tabular(found[CLAIM], column_format=widths), small)
     _write(work / "inputs.tex", _inputs(profile), profile)
     relative = work.relative_to(paths.ROOT).as_posix()  # relative to ROOT: no spaces or # of someone's folder
-    command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error",
-               f"-outdir={relative}", "-usepretex=" + rf"\def\inputsFolder{{{relative}}}", "report/report.tex"]
+    command = [
+        "latexmk",
+        "-pdf",
+        "-interaction=nonstopmode",
+        "-halt-on-error",
+        "-file-line-error",
+        f"-outdir={relative}",
+        "-usepretex=" + rf"\def\inputsFolder{{{relative}}}",
+        "report/report.tex",
+    ]
     environment = os.environ | {"BIBINPUTS": f"{paths.ROOT / 'report'}{os.pathsep}", "max_print_line": "1000"}
-    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True,
-                          errors="replace")
+    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, errors="replace")
     if done.returncode:
         lines = done.stdout.splitlines()
         errors = [line for line in lines if re.match(r"(!|\S+\.(tex|sty):\d+:)", line)]
         missing = next((m[1] for line in lines if (m := re.search(r"File `(\S+\.sty)' not found", line))), None)
         hint = f"; {missing} is in the packages {LATEX_PACKAGES}" if missing else ""
-        raise ChildProcessError(f"LaTeX: {(errors or lines[-1:] or [done.stderr.strip()])[0]}{hint}; "
-                                f"the log: {work / 'report.log'}")
+        raise ChildProcessError(
+            f"LaTeX: {(errors or lines[-1:] or [done.stderr.strip()])[0]}{hint}; the log: {work / 'report.log'}"
+        )
     pdf = paths.report(profile) / "report.pdf"
     pdf.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(work / "report.pdf", pdf)
@@ -152,15 +188,19 @@ def _inputs(profile: str) -> str:
     """What report.tex reads first: the profile, where its figures and tables lie, and every number."""
     generated = paths.generated(profile)
     miniatures = _miniatures(profile)
-    folders = {name: path.relative_to(paths.ROOT).as_posix()
-               for name, path in (("figures", paths.figures(profile)), ("generated", generated))}
-    lines = [rf"\newcommand{{\reportProfile}}{{{profile}}}",
-             *([r"\newcommand{\someMiniatures}{}"] if miniatures else []),
-             *(rf"\expandafter\newcommand\csname miniature@{name}\endcsname{{}}" for name in miniatures),
-             rf"\newcommand{{\generatedFolder}}{{{folders['generated']}}}",
-             rf"\newcommand{{\figuresFolder}}{{{folders['figures']}}}", _macros(_original_numbers(_original()))]
-    lines += [rf"\input{{{folders['generated']}/{path.name}}}"
-              for path in sorted(generated.glob("numbers_*.tex"))]
+    folders = {
+        name: path.relative_to(paths.ROOT).as_posix()
+        for name, path in (("figures", paths.figures(profile)), ("generated", generated))
+    }
+    lines = [
+        rf"\newcommand{{\reportProfile}}{{{profile}}}",
+        *([r"\newcommand{\someMiniatures}{}"] if miniatures else []),
+        *(rf"\expandafter\newcommand\csname miniature@{name}\endcsname{{}}" for name in miniatures),
+        rf"\newcommand{{\generatedFolder}}{{{folders['generated']}}}",
+        rf"\newcommand{{\figuresFolder}}{{{folders['figures']}}}",
+        _macros(_original_numbers(_original())),
+    ]
+    lines += [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("numbers_*.tex"))]
     return "\n".join(lines)
 
 
@@ -168,8 +208,10 @@ def _miniatures(profile: str) -> list[str]:
     """The figures, tables and files of numbers in which runs of a small profile stand in for full ones."""
     if profile != "full":
         return []
-    figures = {path.stem: re.search(rb"/Keywords \(profile: (\w+)\)", path.read_bytes())
-               for path in paths.figures(profile).glob("*.pdf")}
+    figures = {
+        path.stem: re.search(rb"/Keywords \(profile: (\w+)\)", path.read_bytes())
+        for path in paths.figures(profile).glob("*.pdf")
+    }
     of = {name: found[1].decode() for name, found in figures.items() if found}
     for path in paths.generated(profile).glob("*.tex"):
         of[path.stem] = path.read_text().split("\n", 1)[0].removeprefix("% profile: ")
@@ -183,12 +225,17 @@ def _original() -> dict:
 def _original_numbers(original: dict) -> dict[str, str | int | float]:
     """The original report's numbers that our sentences quote."""
     best, norm = original["table_2"], original["batch_norm"]
-    return {"originalEpochs": original["table_1_epochs"],
-            "originalBestModel": best["model"], "originalBestEpochs": best["epochs"],
-            "originalBestActivation": best["activation"], "originalBestOptimizer": best["optimizer"],
-            "originalBestTestError": 100 - best["test_accuracy"],
-            "originalNormModel": norm["model"], "originalNormSteps": norm["steps"],
-            "originalNormRates": ", ".join(f"{rate:g}" for rate in sorted(norm["learning_rates"]))}
+    return {
+        "originalEpochs": original["table_1_epochs"],
+        "originalBestModel": best["model"],
+        "originalBestEpochs": best["epochs"],
+        "originalBestActivation": best["activation"],
+        "originalBestOptimizer": best["optimizer"],
+        "originalBestTestError": 100 - best["test_accuracy"],
+        "originalNormModel": norm["model"],
+        "originalNormSteps": norm["steps"],
+        "originalNormRates": ", ".join(f"{rate:g}" for rate in sorted(norm["learning_rates"])),
+    }
 
 
 def _tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -> str:
@@ -203,8 +250,7 @@ def _macros(numbers: dict[str, str | int | float]) -> str:
     for name in numbers:
         if not re.fullmatch("[A-Za-z]+", name):
             raise ValueError(f"{name!r} cannot be a LaTeX macro: letters only, so write Eighteen for 18")
-    return "\n".join(rf"\newcommand{{\{name}}}{{{_text(value).translate(ESCAPES)}}}"
-                     for name, value in numbers.items())
+    return "\n".join(rf"\newcommand{{\{name}}}{{{_text(value).translate(ESCAPES)}}}" for name, value in numbers.items())
 
 
 def _text(value: str | int | float) -> str:

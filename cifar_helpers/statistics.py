@@ -17,8 +17,17 @@ CONFIDENCE = 0.95
 
 def results(runs: Iterable, option: Callable, metric: str = "test_accuracy") -> pd.DataFrame:
     """One row per run: option (`option(run.config)`), seed, value (`metric` of the last epoch), diverged."""
-    return pd.DataFrame([{"option": option(run.config), "seed": run.config.seed, "value": run.record[metric],
-                          "diverged": run.record["diverged"]} for run in runs])
+    return pd.DataFrame(
+        [
+            {
+                "option": option(run.config),
+                "seed": run.config.seed,
+                "value": run.record[metric],
+                "diverged": run.record["diverged"],
+            }
+            for run in runs
+        ]
+    )
 
 
 def summary(results: pd.DataFrame) -> pd.DataFrame:
@@ -39,8 +48,10 @@ def differences(results: pd.DataFrame, baseline: str, confidence: float = CONFID
     rows = {}
     for option in table.columns.drop(baseline):
         if missing := sorted(table.index[table[[option, baseline]].isna().any(axis=1)]):
-            raise ValueError(f"{option!r} and {baseline!r} cannot be compared in pairs: seeds {missing} are there for "
-                             "one of them only")
+            raise ValueError(
+                f"{option!r} and {baseline!r} cannot be compared in pairs: seeds {missing} are there for "
+                "one of them only"
+            )
         rows[option] = paired(table[option].to_numpy(), table[baseline].to_numpy(), confidence)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "low", "high", "n", "outcome"])
 
@@ -54,7 +65,7 @@ def paired(values: np.ndarray, baseline: np.ndarray, confidence: float = CONFIDE
     elif n > 1:
         low, high = stats.ttest_rel(values, baseline).confidence_interval(confidence)
     # rounded, and never -0.0: what cancels up to the last bit is nought
-    outcome = ("identical" if not change.any() else "higher" if low > 0 else "lower" if high < 0 else "undecided")
+    outcome = "identical" if not change.any() else "higher" if low > 0 else "lower" if high < 0 else "undecided"
     return {"difference": round(change.mean(), 9) + 0.0, "low": low, "high": high, "n": n, "outcome": outcome}
 
 
@@ -66,7 +77,7 @@ def effect(row, unit: str = "points") -> str:
 
 def between_seeds(sd: float) -> str:
     """How far two runs of one option lie apart by their seeds alone: up to 1.96 sqrt(2) sd in 19 of 20 pairs."""
-    told = f" (in our runs by up to {1.96 * 2 ** 0.5 * sd:.1f} points in 19 of 20 pairs)" if sd == sd else ""
+    told = f" (in our runs by up to {1.96 * 2**0.5 * sd:.1f} points in 19 of 20 pairs)" if sd == sd else ""
     return f"one run each, and two runs differ by their seeds alone{told}"
 
 
@@ -76,29 +87,45 @@ def sentence(row, option: str, baseline: str, quantity: str = "test accuracy", u
         return f"{option} and {baseline} have the same {quantity} in every seed."
     size = f"{abs(row['difference']):.2f}"
     way = "above" if row["difference"] > 0 else "below"
-    said = (f"{option} and {baseline} are equal on average in {quantity}" if float(size) == 0 else
-            f"{option} is {size} {unit} {way} {baseline} in {quantity}")
+    said = (
+        f"{option} and {baseline} are equal on average in {quantity}"
+        if float(size) == 0
+        else f"{option} is {size} {unit} {way} {baseline} in {quantity}"
+    )
     if row["n"] < 2:
         return f"{said}, from one seed: no interval, so no difference that this run can show."
     said += f" ({100 * CONFIDENCE:.0f} % interval {row['low']:+.2f} to {row['high']:+.2f})"
     return said + (": no difference that these runs can show." if row["outcome"] == "undecided" else ".")
 
 
-OUTCOMES = {"higher": "above it", "lower": "below it", "identical": "the same in every seed",
-            "undecided": "no difference that these runs can show"}
+OUTCOMES = {
+    "higher": "above it",
+    "lower": "below it",
+    "identical": "the same in every seed",
+    "undecided": "no difference that these runs can show",
+}
 
 
-def sentences(differences: pd.DataFrame, baseline: str, title: Callable[[str], str] = str,
-              quantity: str = "test accuracy", unit: str = "points") -> str:
+def sentences(
+    differences: pd.DataFrame,
+    baseline: str,
+    title: Callable[[str], str] = str,
+    quantity: str = "test accuracy",
+    unit: str = "points",
+) -> str:
     """What `differences` says as plain text, options by their outcome and named as `title` does, and then `chance`."""
+
     def told(option, row):
         if row["outcome"] == "identical":
             return title(option)
         interval = f" [{row['low']:+.2f} to {row['high']:+.2f}]" if row["n"] > 1 else ""
         return f"{title(option)} {row['difference']:+.2f}{interval}"
 
-    lists = [f"{words}: " + ", ".join(told(option, row) for option, row in rows.iterrows())
-             for outcome, words in OUTCOMES.items() if len(rows := differences[differences["outcome"] == outcome])]
+    lists = [
+        f"{words}: " + ", ".join(told(option, row) for option, row in rows.iterrows())
+        for outcome, words in OUTCOMES.items()
+        if len(rows := differences[differences["outcome"] == outcome])
+    ]
     intervals = int(differences["low"].notna().sum())
     said = f"{quantity[0].upper()}{quantity[1:]} against {title(baseline)}, in {unit}"
     said += f" with {100 * CONFIDENCE:.0f} % intervals" if intervals else ", from one seed without an interval"

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cifar_helpers import allocator, convolutions, data, losses, measurements, models, schedules
 from cifar_helpers.batches import Batches
+from cifar_helpers.models.fast_cnn import Whitening
 from cifar_helpers.optimizers import ALL as ALL_OPTIMIZERS
 from cifar_helpers.optimizers import OPTIMIZERS, optimizers_for  # noqa: F401  (the report's four, for experiments)
-from cifar_helpers.models.fast_cnn import Whitening
 from cifar_helpers.progress import bar
 from cifar_helpers.views import Views
 
@@ -81,9 +81,16 @@ class Config:
     measure_every: int = 0  # steps from one measurement to the next; 0 for one at each epoch's end
 
     def __post_init__(self):
-        choices = {"model": models.NAMES, "activation": models.ACTIVATIONS, "loss": tuple(losses.LOSSES),
-                   "optimizer": ALL_OPTIMIZERS, "precision": PRECISIONS, "data": DATASETS, "evaluate": EVALUATIONS,
-                   "measure": ("", *measurements.MEASUREMENTS)}
+        choices = {
+            "model": models.NAMES,
+            "activation": models.ACTIVATIONS,
+            "loss": tuple(losses.LOSSES),
+            "optimizer": ALL_OPTIMIZERS,
+            "precision": PRECISIONS,
+            "data": DATASETS,
+            "evaluate": EVALUATIONS,
+            "measure": ("", *measurements.MEASUREMENTS),
+        }
         for field, names in choices.items():
             if getattr(self, field) not in names:
                 raise ValueError(f"unknown {field} {getattr(self, field)!r}; choose from {', '.join(names)}")
@@ -143,8 +150,9 @@ def default_device() -> str:
 def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batches, Batches]:
     """Training batches with the config's augmentation, and evaluation batches without any."""
     if cifar.synthetic != (config.data == "synthetic"):
-        raise ValueError(f"the config asks for {config.data} images; these are "
-                         f"{'synthetic' if cifar.synthetic else 'cifar10'}")
+        raise ValueError(
+            f"the config asks for {config.data} images; these are {'synthetic' if cifar.synthetic else 'cifar10'}"
+        )
     images, labels = cifar.train_images, cifar.train_labels
     held_images, held_labels = cifar.test_images, cifar.test_labels
     if config.evaluate == "validation":
@@ -159,9 +167,19 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
     if len(images) < config.batch_size:
         raise ValueError(f"batch_size {config.batch_size} is larger than the {len(images)} training images")
     # The last, smaller batch is left out: another epoch's shuffle brings its images, and batch norm needs many.
-    training = Batches(images, labels, config.batch_size, device=device, seed=config.seed, crop=config.crop,
-                       flip=config.flip, cutout=config.cutout, drop_last=True, alternate=config.alternate,
-                       reflect=config.reflect)
+    training = Batches(
+        images,
+        labels,
+        config.batch_size,
+        device=device,
+        seed=config.seed,
+        crop=config.crop,
+        flip=config.flip,
+        cutout=config.cutout,
+        drop_last=True,
+        alternate=config.alternate,
+        reflect=config.reflect,
+    )
     held = Batches(held_images, held_labels, 500, device=device, shuffle=False, crop=0, flip=False)
     return training, held
 
@@ -169,7 +187,8 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
 def resized(images: torch.Tensor, side: int) -> torch.Tensor:
     """Images (B, 3, H, W) scaled to (B, 3, side, side), smoothed as far as they shrink."""
     return nn.functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True).contiguous(
-        memory_format=torch.channels_last)
+        memory_format=torch.channels_last
+    )
 
 
 @torch.inference_mode()
@@ -195,8 +214,14 @@ def autocast(device_type: str, precision: str):
     return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, checkpoint: Path | None = None,
-          after_epoch: Callable[[int, dict], None] | None = None) -> Result:
+def train(
+    config: Config,
+    cifar: data.Cifar10,
+    *,
+    device: str | None = None,
+    checkpoint: Path | None = None,
+    after_epoch: Callable[[int, dict], None] | None = None,
+) -> Result:
     """Train by `config` and evaluate after each epoch.
 
     With a `checkpoint` path, the state is kept there after each epoch, and a run that finds it goes on from it
@@ -209,8 +234,14 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
     training, held = batches_for(config, cifar, device)
     began = time.perf_counter()
     torch.manual_seed(config.seed)
-    model = models.build(config.model, activation=config.activation, hidden=config.hidden, dropout=config.dropout,
-                         width=config.width, batch_norm=config.batch_norm)
+    model = models.build(
+        config.model,
+        activation=config.activation,
+        hidden=config.hidden,
+        dropout=config.dropout,
+        width=config.width,
+        batch_norm=config.batch_norm,
+    )
     model = model.to(device, memory_format=torch.channels_last)
     if device == "cpu" and config.precision == "bfloat16" and not config.compile and convolutions.available():
         convolutions.speed_up(model)
@@ -220,8 +251,10 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
     optimizers = optimizers_for(config, model)
     total = config.epochs * len(training)
     factor = schedules.resolve(config.schedule, config.warmup)
-    steppers = [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(factor(min(step / total, 1.0))))
-                for optimizer in optimizers]
+    steppers = [
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(factor(min(step / total, 1.0))))
+        for optimizer in optimizers
+    ]
     average = None
     if config.ema:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
@@ -275,13 +308,24 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
             views = {}
             if config.tta and epoch + 1 == config.epochs:
                 started = time.perf_counter()
-                views = {f"{config.evaluate}_tta_accuracy":
-                         evaluate(Views(evaluated), held, config.loss, config.precision)[1]}
+                views = {
+                    f"{config.evaluate}_tta_accuracy": evaluate(Views(evaluated), held, config.loss, config.precision)[
+                        1
+                    ]
+                }
                 seconds += time.perf_counter() - started  # a part of the method, so of its time
-            rows.append({"epoch": epoch + 1, "train_loss": epoch_losses.double().mean().item(),
-                         "train_accuracy": 100 * correct.item() / (len(training) * config.batch_size),
-                         f"{config.evaluate}_loss": held_loss, f"{config.evaluate}_accuracy": held_accuracy,
-                         "learning_rate": rate, "seconds": seconds, **views})
+            rows.append(
+                {
+                    "epoch": epoch + 1,
+                    "train_loss": epoch_losses.double().mean().item(),
+                    "train_accuracy": 100 * correct.item() / (len(training) * config.batch_size),
+                    f"{config.evaluate}_loss": held_loss,
+                    f"{config.evaluate}_accuracy": held_accuracy,
+                    "learning_rate": rate,
+                    "seconds": seconds,
+                    **views,
+                }
+            )
             steps += epoch_losses.tolist()
             progress.set_postfix(loss=f"{rows[-1]['train_loss']:.3f}", accuracy=f"{held_accuracy:.2f}%", refresh=False)
             if measure and not config.measure_every:
@@ -297,8 +341,17 @@ def train(config: Config, cifar: data.Cifar10, *, device: str | None = None, che
     logits = labels = None
     if config.keep_logits:
         logits, labels = (tensor.cpu().numpy() for tensor in predict(evaluated, held, config.precision))
-    return Result(history, evaluated, np.array(steps, dtype=np.float32), pd.DataFrame(measured), logits, labels,
-                  diverged, trained_images / history["seconds"].sum(), _peak_memory_mb(device))
+    return Result(
+        history,
+        evaluated,
+        np.array(steps, dtype=np.float32),
+        pd.DataFrame(measured),
+        logits,
+        labels,
+        diverged,
+        trained_images / history["seconds"].sum(),
+        _peak_memory_mb(device),
+    )
 
 
 def _reset_peak_memory(device: str) -> None:
@@ -329,26 +382,33 @@ class _State:
     optimizers: list[torch.optim.Optimizer]
     schedulers: list[torch.optim.lr_scheduler.LambdaLR]
 
-    def save(self, path: Path | None, config: Config, rows: list[dict], steps: list[float],
-             measured: list[dict]) -> None:
+    def save(
+        self, path: Path | None, config: Config, rows: list[dict], steps: list[float], measured: list[dict]
+    ) -> None:
         if path is None:
             return
-        content = {"config": json.dumps(config.to_dict()), "rows": rows, "steps": steps,
-                   "measured": measured,
-                   "model": self.model.state_dict(),
-                   "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-                   "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-                   "average": self.average.state_dict() if self.average else None,
-                   "rng": torch.get_rng_state(),
-                   "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
+        content = {
+            "config": json.dumps(config.to_dict()),
+            "rows": rows,
+            "steps": steps,
+            "measured": measured,
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "average": self.average.state_dict() if self.average else None,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             torch.save(content, temporary)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
             temporary.unlink(missing_ok=True)
-            raise OSError(f"the checkpoint {path} could not be written ({error}); free some disk space and start "
-                          "again: training goes on from the last checkpoint") from error
+            raise OSError(
+                f"the checkpoint {path} could not be written ({error}); free some disk space and start "
+                "again: training goes on from the last checkpoint"
+            ) from error
         temporary.replace(path)
 
     def restore(self, path: Path | None, config: Config) -> tuple[list, list, list]:
@@ -362,8 +422,10 @@ class _State:
         except Exception as error:
             aside = path.with_suffix(".rejected")
             path.replace(aside)
-            print(f"{path.name} cannot be used ({error}); set aside as {aside.name}, training from the start",
-                  file=sys.stderr)
+            print(
+                f"{path.name} cannot be used ({error}); set aside as {aside.name}, training from the start",
+                file=sys.stderr,
+            )
             return [], [], []
         self.model.load_state_dict(content["model"])
         for own, kept in zip([*self.optimizers, *self.schedulers], content["optimizers"] + content["schedulers"]):

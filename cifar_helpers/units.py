@@ -30,8 +30,10 @@ def silent_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, 
         largest[name] = torch.maximum(largest[name], highest) if name in largest else highest
         off.setdefault(name, []).append((inputs <= 0).flatten(1).double().mean(1))  # of each image
 
-    hooks = [module.register_forward_pre_hook(lambda _, inputs, name=name: look(name, inputs[0]))
-             for name, module in layers.items()]
+    hooks = [
+        module.register_forward_pre_hook(lambda _, inputs, name=name: look(name, inputs[0]))
+        for name, module in layers.items()
+    ]
     modes = [(module, module.training) for module in model.modules()]
     try:
         model.eval()
@@ -47,8 +49,10 @@ def silent_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, 
             hook.remove()
         for module, training in modes:
             module.training = training
-    return [{"layer": name, "units": len(highest), "silent": _share(highest), "off": torch.cat(off[name]).mean().item()}
-            for name, highest in largest.items()]
+    return [
+        {"layer": name, "units": len(highest), "silent": _share(highest), "off": torch.cat(off[name]).mean().item()}
+        for name, highest in largest.items()
+    ]
 
 
 def _share(highest: Tensor) -> float:

@@ -1,6 +1,5 @@
 """Test-time augmentation: a network's answer averaged over six views of each image."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,6 +18,6 @@ class Views(nn.Module):
         padded = functional.pad(images, (1, 1, 1, 1), mode="reflect")
         total = 0
         for start, weight in ((1, 0.5), (0, 0.25), (2, 0.25)):
-            view = padded[:, :, start:start + side, start:start + side]
+            view = padded[:, :, start : start + side, start : start + side]
             total = total + weight / 2 * (self.model(view).float() + self.model(view.flip(-1)).float())
         return total

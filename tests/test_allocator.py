@@ -22,8 +22,9 @@ def faults(keep: str) -> int:
     # pages that are cleared by the kernel; huge ones would hide the difference
     environment = os.environ | {"THP_MEM_ALLOC_ENABLE": "0"}
     code = COUNT.format(keep=keep)
-    return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
-                              env=environment).stdout)
+    return int(
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment).stdout
+    )
 
 
 def test_freed_memory_is_used_again():

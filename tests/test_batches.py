@@ -16,23 +16,34 @@ def normalised(image):
 
 def by_hand(cifar, batches, draws, i):
     """Image i of the epoch by padding, cutting, mirroring and blanking it alone."""
-    index, top, left, flip, row, column = (int(draws[name][i]) for name in
-                                           ("index", "top", "left", "flip", "row", "column"))
+    index, top, left, flip, row, column = (
+        int(draws[name][i]) for name in ("index", "top", "left", "flip", "row", "column")
+    )
     p = batches.crop
     padded = np.empty((32 + 2 * p, 32 + 2 * p, 3), np.uint8)
     padded[:] = np.round(255 * np.array(MEAN))
-    padded[p:p + 32, p:p + 32] = cifar.train_images[index]
-    window = padded[top:top + 32, left:left + 32]
+    padded[p : p + 32, p : p + 32] = cifar.train_images[index]
+    window = padded[top : top + 32, left : left + 32]
     window = normalised(window[:, ::-1] if flip else window)
     if batches.cutout:
         half = batches.cutout // 2
-        window[:, max(row - half, 0):row - half + batches.cutout,
-               max(column - half, 0):column - half + batches.cutout] = 0
+        window[
+            :, max(row - half, 0) : row - half + batches.cutout, max(column - half, 0) : column - half + batches.cutout
+        ] = 0
     return window, cifar.train_labels[index]
 
 
-@pytest.mark.parametrize("options", [{}, {"crop": 0}, {"flip": False}, {"cutout": 8}, {"cutout": 7, "crop": 2},
-                                     {"crop": 0, "flip": False, "shuffle": False}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"crop": 0},
+        {"flip": False},
+        {"cutout": 8},
+        {"cutout": 7, "crop": 2},
+        {"crop": 0, "flip": False, "shuffle": False},
+    ],
+)
 def test_every_image_is_what_a_loop_over_images_makes(cifar, options):
     batches = Batches(cifar.train_images, cifar.train_labels, 64, seed=3, **options)
     images, labels = (torch.cat(parts).numpy() for parts in zip(*batches.epoch(2)))
@@ -53,8 +64,9 @@ def test_draws_use_their_whole_range(cifar):
 
 
 def test_cutout_blanks_one_square_of_each_image(cifar):
-    plain, cut = (next(Batches(cifar.train_images, cifar.train_labels, 200, cutout=size).epoch(0))[0]
-                  for size in (0, 8))
+    plain, cut = (
+        next(Batches(cifar.train_images, cifar.train_labels, 200, cutout=size).epoch(0))[0] for size in (0, 8)
+    )
     changed = (plain != cut).any(1).sum((1, 2))
     assert changed.max() == 64  # a whole square
     assert changed.min() >= 16  # a quarter of it, where the centre is in a corner
@@ -90,16 +102,21 @@ def test_the_caller_keeps_its_images(cifar):
     assert np.array_equal(before, cifar.train_images)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"images": np.zeros((4, 32, 32, 3), np.float32)}, "images must be uint8"),
-    ({"images": np.zeros((4, 3, 32, 32), np.uint8)}, "images must be uint8 of shape"),
-    ({"images": np.zeros((0, 32, 32, 3), np.uint8), "labels": np.zeros(0, np.uint8)}, "images must be"),
-    ({"labels": np.zeros(3, np.uint8)}, "labels must be integers of shape"),
-    ({"labels": np.zeros(4, np.float32)}, "labels must be integers"),
-    ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
-    ({"crop": -1}, "crop must be at least 0"), ({"cutout": -1}, "cutout must be"), ({"seed": -1}, "seed must be"),
-    ({"dtype": torch.uint8}, "dtype must be a floating-point type"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"images": np.zeros((4, 32, 32, 3), np.float32)}, "images must be uint8"),
+        ({"images": np.zeros((4, 3, 32, 32), np.uint8)}, "images must be uint8 of shape"),
+        ({"images": np.zeros((0, 32, 32, 3), np.uint8), "labels": np.zeros(0, np.uint8)}, "images must be"),
+        ({"labels": np.zeros(3, np.uint8)}, "labels must be integers of shape"),
+        ({"labels": np.zeros(4, np.float32)}, "labels must be integers"),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"crop": -1}, "crop must be at least 0"),
+        ({"cutout": -1}, "cutout must be"),
+        ({"seed": -1}, "seed must be"),
+        ({"dtype": torch.uint8}, "dtype must be a floating-point type"),
+    ],
+)
 def test_bad_input_is_one_clear_error(change, message):
     good = {"images": np.zeros((4, 32, 32, 3), np.uint8), "labels": np.zeros(4, np.uint8), "batch_size": 2}
     with pytest.raises(ValueError, match=message):
@@ -108,8 +125,12 @@ def test_bad_input_is_one_clear_error(change, message):
 
 def test_alternating_flip_shows_both_sides_in_two_epochs(cifar):
     batches = Batches(cifar.train_images, cifar.train_labels, 64, alternate=True)
-    flips = torch.stack([torch.zeros(400, dtype=torch.int64).scatter(0, draws["index"], draws["flip"])
-                         for draws in map(batches.draws, range(4))])
+    flips = torch.stack(
+        [
+            torch.zeros(400, dtype=torch.int64).scatter(0, draws["index"], draws["flip"])
+            for draws in map(batches.draws, range(4))
+        ]
+    )
     assert torch.equal(flips[0], flips[2]) and torch.equal(flips[1], flips[3])
     assert (flips[0] + flips[1] == 1).all() and abs(flips[0].float().mean() - 0.5) < 0.1
 
@@ -122,8 +143,13 @@ def test_reflected_border_is_numpys(cifar):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_sees_the_same_batches(cifar):
-    pairs = zip(*(Batches(cifar.train_images, cifar.train_labels, 64, cutout=8, device=device).epoch(1)
-                  for device in ("cpu", "cuda")), strict=True)
+    pairs = zip(
+        *(
+            Batches(cifar.train_images, cifar.train_labels, 64, cutout=8, device=device).epoch(1)
+            for device in ("cpu", "cuda")
+        ),
+        strict=True,
+    )
     for (cpu, labels), (gpu, gpu_labels) in pairs:
         assert torch.equal(cpu, gpu.cpu()) and torch.equal(labels, gpu_labels.cpu())
 

@@ -17,8 +17,19 @@ SLOPE = torch.tensor([0.5, -1.0], dtype=torch.float64)
 
 
 def config(name="vgg_a_bn", **options):
-    small = dict(data="synthetic", images=100, test_images=50, batch_size=25, epochs=1, width=0.125, momentum=0.0,
-                 precision="float32", schedule="constant", weight_decay=0.0, learning_rate=0.1)
+    small = dict(
+        data="synthetic",
+        images=100,
+        test_images=50,
+        batch_size=25,
+        epochs=1,
+        width=0.125,
+        momentum=0.0,
+        precision="float32",
+        schedule="constant",
+        weight_decay=0.0,
+        learning_rate=0.1,
+    )
     return Config(name, **small | options)
 
 
@@ -43,8 +54,9 @@ def test_quadratic_with_known_answers():
     np.testing.assert_allclose(points["gradient_change"], [a * float((HESSIAN @ g).norm()) for a in [0, *sizes]])
     np.testing.assert_allclose(points["moved"], [a * float(g.norm()) for a in [0, *sizes]])
     start = float(w.detach() @ HESSIAN @ w.detach() / 2 + SLOPE @ w.detach())
-    np.testing.assert_allclose(points["loss"], [start - a * float(g @ g) + a**2 * float(g @ HESSIAN @ g) / 2
-                                                for a in [0, *sizes]])
+    np.testing.assert_allclose(
+        points["loss"], [start - a * float(g @ g) + a**2 * float(g @ HESSIAN @ g) / 2 for a in [0, *sizes]]
+    )
     assert w.tolist() == [1.0, 2.0]
 
 
@@ -56,8 +68,15 @@ def test_gradient_is_over_all_parameters_together():
 
 
 def test_largest_and_smallest_are_over_the_step_sizes(cifar, monkeypatch):
-    table = pd.DataFrame({"step_size": [0, 1, 2, 3], "loss": [5.0, 3.0, 1.0, 2.0], "moved": 1.0,
-                          "gradient_change": [0, 2.0, 7.0, 4.0], "smoothness": [np.nan, 2.0, 3.0, 1.0]})
+    table = pd.DataFrame(
+        {
+            "step_size": [0, 1, 2, 3],
+            "loss": [5.0, 3.0, 1.0, 2.0],
+            "moved": 1.0,
+            "gradient_change": [0, 2.0, 7.0, 4.0],
+            "smoothness": [np.nan, 2.0, 3.0, 1.0],
+        }
+    )
     seen = []
 
     def fake(loss_of, parameters, step_sizes):
@@ -65,7 +84,7 @@ def test_largest_and_smallest_are_over_the_step_sizes(cifar, monkeypatch):
         return table
 
     monkeypatch.setattr(bn_landscape, "along_gradient", fake)
-    row, = bn_landscape.landscape(*inputs(cifar))
+    (row,) = bn_landscape.landscape(*inputs(cifar))
     assert row == {"loss": 5, "loss_low": 1, "loss_high": 3, "change_low": 2, "change_high": 7, "smoothness": 3}
     assert (min(seen), max(seen)) == (0.05, pytest.approx(0.4))  # half of the rate to four times the rate
     assert {type(value) for value in row.values()} == {float}  # a checkpoint takes no other
@@ -78,7 +97,7 @@ def test_no_gradient_is_smooth_and_a_dead_layer_does_not_shift(cifar):
             p.zero_()
         model.head[-1].bias.fill_(-1e4)[3] = 1e4  # sure of class 3
     images, labels = batch
-    row, = bn_landscape.landscape(model, (images, torch.full_like(labels, 3)), held, settings)
+    (row,) = bn_landscape.landscape(model, (images, torch.full_like(labels, 3)), held, settings)
     assert (row["loss"], row["change_high"], row["smoothness"]) == (0, 0, 0)
     assert {row["shift"] for row in bn_landscape.shift(model, batch, held, settings)} == {0}
 
@@ -106,8 +125,10 @@ def test_measuring_leaves_model_and_random_numbers_alone(cifar, measure, name):
 
 @pytest.mark.parametrize("measure", ("landscape", "shift"))
 def test_measured_run_has_the_history_of_an_unmeasured_one(cifar, measure):
-    plain, measured = (training.train(config("vgg_a_bn_noise", epochs=2, keep_steps=True, **options), cifar)
-                       for options in ({}, {"measure": measure, "measure_every": 3}))
+    plain, measured = (
+        training.train(config("vgg_a_bn_noise", epochs=2, keep_steps=True, **options), cifar)
+        for options in ({}, {"measure": measure, "measure_every": 3})
+    )
     columns = plain.history.columns.drop("seconds")
     pd.testing.assert_frame_equal(measured.history[columns], plain.history[columns], check_exact=True)
     assert np.array_equal(measured.steps, plain.steps)
@@ -121,13 +142,15 @@ def test_landscape_starts_at_the_loss_of_the_step(cifar):
 
 def test_what_leaves_the_numbers_is_infinite(cifar):
     model, batch, held, settings = inputs(cifar, name="vgg_a", learning_rate=1e30)
-    row, = bn_landscape.landscape(model, batch, held, settings)
+    (row,) = bn_landscape.landscape(model, batch, held, settings)
     assert np.isfinite(row["loss"]) and row["loss_high"] == np.inf == row["smoothness"]
 
 
 def test_shift_of_a_network_that_does_not_move_is_zero_and_of_noise_is_not(cifar):
-    still, noisy = (pd.DataFrame(bn_landscape.shift(*inputs(cifar, name=name, learning_rate=0.0)))
-                    for name in ("vgg_a_bn", "vgg_a_bn_noise"))
+    still, noisy = (
+        pd.DataFrame(bn_landscape.shift(*inputs(cifar, name=name, learning_rate=0.0)))
+        for name in ("vgg_a_bn", "vgg_a_bn_noise")
+    )
     assert still["layer"].tolist() == ["stage2", "stage3", "stage4", "stage5"]
     assert (still["shift"] == 0).all() and (noisy["shift"] > 0.1).all()
 
@@ -144,7 +167,7 @@ def test_shift_has_a_closed_form(cifar):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bn_landscape, "_moments", moments)
-        row, = bn_landscape.shift(model, batch, held, settings)
+        (row,) = bn_landscape.shift(model, batch, held, settings)
     assert row["shift"] == pytest.approx(2 * np.sqrt((1 + 4 + 0.25 + 2.25) / (0.25 + 2.25)))
     assert row["layer"] == "stage2"
 
@@ -166,8 +189,11 @@ def test_noise_is_drawn_anew_each_step_with_the_papers_moments():
 
 
 def run(rate, steps, diverged=False):
-    return SimpleNamespace(config=SimpleNamespace(learning_rate=rate), steps=np.array(steps, dtype=np.float32),
-                           record={"diverged": diverged})
+    return SimpleNamespace(
+        config=SimpleNamespace(learning_rate=rate),
+        steps=np.array(steps, dtype=np.float32),
+        record={"diverged": diverged},
+    )
 
 
 def test_band_of_runs_of_unequal_length():
@@ -226,8 +252,9 @@ def test_measured_side_by_side():
         rows = pd.DataFrame({"epoch": 1, "step": steps, "smoothness": [10.0 * seed + step for step in steps]})
         return SimpleNamespace(config=SimpleNamespace(model=model, seed=seed), measurements=rows)
 
-    table = bn_landscape.measured([record("a", 0, [0, 5]), record("b", 0, [0]), record("a", 1, [0, 5]),
-                                   record("b", 1, [0, 5])])
+    table = bn_landscape.measured(
+        [record("a", 0, [0, 5]), record("b", 0, [0]), record("a", 1, [0, 5]), record("b", 1, [0, 5])]
+    )
     assert table["smoothness"]["a"].tolist() == [0, 5, 10, 15]
     assert table["smoothness"]["b"].tolist() == [0, np.inf, 10, 15]  # b diverged before step 5
     assert table.index.names == ["seed", "step"]
@@ -249,8 +276,10 @@ def test_experiments_ask_for_what_the_notebook_reads():
     assert all(c.epochs * (50_000 // c.batch_size) >= 10_000 for c in experiments.bn_band("full"))
 
 
-@pytest.mark.parametrize("rates, words", (((0.1,), "two of them"), ((), "two of them"), ((0.1, -0.1), "above 0"),
-                                          ((0.1, float("nan")), "above 0")))
+@pytest.mark.parametrize(
+    "rates, words",
+    (((0.1,), "two of them"), ((), "two of them"), ((0.1, -0.1), "above 0"), ((0.1, float("nan")), "above 0")),
+)
 def test_bad_rates_are_named(rates, words):
     with pytest.raises(ValueError, match=words):
         experiments.bn_band("smoke", rates=rates)

@@ -12,7 +12,7 @@ def sure(confidence, right, count=1000, classes=10):
     logits = np.full((count, classes), np.log((1 - confidence) / (classes - 1)))
     logits[:, 0] = np.log(confidence)
     labels = np.ones(count, dtype=np.int64)
-    labels[:round(right * count)] = 0
+    labels[: round(right * count)] = 0
     return logits, labels
 
 
@@ -95,8 +95,10 @@ def test_temperature_is_the_factor_by_which_logits_were_too_sure():
     assert calibration.temperature(logits, labels) == pytest.approx(1, abs=0.05)
     assert calibration.temperature(3 * logits, labels) == pytest.approx(3, rel=0.05)
     assert calibration.temperature(0.5 * logits, labels) == pytest.approx(0.5, rel=0.05)
-    errors = [calibration.calibration_error(3 * logits / divisor, labels)
-              for divisor in (1, calibration.temperature(3 * logits, labels))]
+    errors = [
+        calibration.calibration_error(3 * logits / divisor, labels)
+        for divisor in (1, calibration.temperature(3 * logits, labels))
+    ]
     assert errors[0] > 10 and errors[1] < 2
     fitted = 3 * logits / calibration.temperature(3 * logits, labels)
     assert (fitted.argmax(1) == logits.argmax(1)).all()

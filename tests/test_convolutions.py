@@ -19,12 +19,14 @@ def test_maps_stand_in_a_row_with_zeros_between():
     assert rows.shape == (2, 2, 3, 15) and rows.is_contiguous(memory_format=torch.channels_last)
     for number in range(6):
         row, place = divmod(number, 3)
-        assert torch.equal(rows[row, :, :, 5 * place:5 * place + 4], maps[number])
+        assert torch.equal(rows[row, :, :, 5 * place : 5 * place + 4], maps[number])
         assert not rows[row, :, :, 5 * place + 4].any()
 
 
-@pytest.mark.parametrize("number, width, count", [(1000, 7, 4), (1000, 3, 8), (128, 4, 8), (128, 2, 16), (2000, 5, 8),
-                                                  (7, 4, 7), (1, 4, 1), (997, 4, 1)])
+@pytest.mark.parametrize(
+    "number, width, count",
+    [(1000, 7, 4), (1000, 3, 8), (128, 4, 8), (128, 2, 16), (2000, 5, 8), (7, 4, 7), (1, 4, 1), (997, 4, 1)],
+)
 def test_a_row_takes_a_divisor_of_the_number_of_images(number, width, count):
     assert convolutions.per_row(number, width) == count
 
@@ -34,8 +36,10 @@ def test_gradients_are_those_of_a_convolution(side):
     weight, images = channels_last(6, 5, 3, 3), channels_last(32, 5, side, side, seed=1)
     upstream = channels_last(32, 6, side, side, seed=2)
     found, expected = [], []
-    for function, gradients in ((convolutions._Convolution.apply, found),
-                                (lambda x, w: functional.conv2d(x, w, padding=1), expected)):
+    for function, gradients in (
+        (convolutions._Convolution.apply, found),
+        (lambda x, w: functional.conv2d(x, w, padding=1), expected),
+    ):
         inputs = images.clone().requires_grad_(), weight.clone().requires_grad_()
         function(*inputs).backward(upstream)
         gradients += [tensor.grad for tensor in inputs]
@@ -58,8 +62,9 @@ def trained(network: nn.Module, batch: int, bfloat16: bool = True) -> tuple[torc
     return scores.detach().float(), torch.cat([p.grad.flatten() for p in network.parameters()])
 
 
-@pytest.mark.parametrize("name, batch, tolerance", [("resnet18", 64, 0.01), ("resnext50_32x4d", 32, 0.1),
-                                                    ("densenet121", 32, 0.1)])
+@pytest.mark.parametrize(
+    "name, batch, tolerance", [("resnet18", 64, 0.01), ("resnext50_32x4d", 32, 0.1), ("densenet121", 32, 0.1)]
+)
 def test_networks_train_on_with_the_same_weights_and_nearly_the_same_scores_and_gradients(name, batch, tolerance):
     torch.manual_seed(0)
     plain = models.build(name, width=0.125).to(memory_format=torch.channels_last)
@@ -109,8 +114,10 @@ def test_without_autocast_or_with_a_prime_number_of_images_it_is_torchs_own():
         assert "_Convolution" in fast(channels_last(32, 4, 4, 4)).grad_fn.name()
 
 
-@pytest.mark.parametrize("changes", [dict(stride=2), dict(groups=2), dict(bias=True), dict(padding=0),
-                                     dict(dilation=2), dict(padding_mode="reflect")])
+@pytest.mark.parametrize(
+    "changes",
+    [dict(stride=2), dict(groups=2), dict(bias=True), dict(padding=0), dict(dilation=2), dict(padding_mode="reflect")],
+)
 def test_other_convolutions_stay_as_they_are(changes):
     layer = nn.Conv2d(4, 4, 3, **{"padding": 1, "bias": False} | changes)
     convolutions.speed_up(nn.Sequential(layer))

@@ -34,11 +34,18 @@ def hashes(arrays):
 
 def official_files(arrays):
     """{name: bytes} as the official folder holds them: five batches of training images and one of test images."""
-    parts = {f"data_batch_{i + 1}": (arrays["train_images"][10 * i:10 * i + 10],
-                                     arrays["train_labels"][10 * i:10 * i + 10]) for i in range(5)}
+    parts = {
+        f"data_batch_{i + 1}": (
+            arrays["train_images"][10 * i : 10 * i + 10],
+            arrays["train_labels"][10 * i : 10 * i + 10],
+        )
+        for i in range(5)
+    }
     parts["test_batch"] = (arrays["test_images"], arrays["test_labels"])
-    return {name: pickle.dumps({b"data": images.transpose(0, 3, 1, 2).reshape(-1, 3072),
-                                b"labels": labels.tolist()}) for name, (images, labels) in parts.items()}
+    return {
+        name: pickle.dumps({b"data": images.transpose(0, 3, 1, 2).reshape(-1, 3072), b"labels": labels.tolist()})
+        for name, (images, labels) in parts.items()
+    }
 
 
 def tar(files):
@@ -61,10 +68,11 @@ def sheets(arrays):
         Image.fromarray(images.reshape(-1, 1024, 3)).save(buffer, "png")
         return buffer.getvalue()
 
-    files = {f"data_batch_{i + 1}.png": png(arrays["train_images"][10 * i:10 * i + 10]) for i in range(5)}
+    files = {f"data_batch_{i + 1}.png": png(arrays["train_images"][10 * i : 10 * i + 10]) for i in range(5)}
     files |= {"test_batch.png": png(arrays["test_images"])}
-    files |= {f"{part}_lables.json": json.dumps(arrays[f"{part}_labels"].tolist()).encode()
-              for part in ("train", "test")}
+    files |= {
+        f"{part}_lables.json": json.dumps(arrays[f"{part}_labels"].tolist()).encode() for part in ("train", "test")
+    }
     return tar({f"package/{name}": content for name, content in files.items()})
 
 
@@ -88,6 +96,7 @@ def same(a, b):
 @pytest.fixture
 def server():
     """A server on this machine: .content is what it sends, .send(handler) how."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.server.asked += 1
@@ -147,10 +156,10 @@ def test_an_altered_copy_is_set_aside_and_named(tmp_path, arrays, hashes, kind):
 def test_after_a_truncated_copy_the_next_source_is_used(tmp_path, arrays, hashes, kind, keep):
     place(tmp_path, kind, arrays)
     whole = (tmp_path / kind).read_bytes()
-    (tmp_path / kind).write_bytes(whole[:int(keep * len(whole))])
+    (tmp_path / kind).write_bytes(whole[: int(keep * len(whole))])
     place(tmp_path / "other", FOLDER, arrays)
     assert same(sources.fetch([tmp_path, tmp_path / "other"], hashes, ()), arrays)
-    assert (tmp_path / f"{kind}.rejected-1").read_bytes() == whole[:int(keep * len(whole))]
+    assert (tmp_path / f"{kind}.rejected-1").read_bytes() == whole[: int(keep * len(whole))]
 
 
 def test_a_pickle_that_runs_code_is_refused(tmp_path, arrays, hashes):
@@ -249,8 +258,10 @@ def test_of_two_that_miss_the_data_one_downloads(tmp_path, arrays, hashes, serve
     server.content = archive(arrays)
     server.send = lambda file, content: (time.sleep(0.3), file.write(content))
     found = []
-    threads = [threading.Thread(target=lambda: found.append(sources.fetch([tmp_path], hashes, (remote(server),))))
-               for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: found.append(sources.fetch([tmp_path], hashes, (remote(server),))))
+        for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -311,8 +322,11 @@ def test_synthetic_classes_can_be_learnt_in_fifty_steps():
 
 def test_the_committed_hashes_are_those_of_the_data_set():
     assert {name: entry["shape"] for name, entry in sources.HASHES.items()} == {
-        "train_images": [50000, 32, 32, 3], "train_labels": [50000],
-        "test_images": [10000, 32, 32, 3], "test_labels": [10000]}
+        "train_images": [50000, 32, 32, 3],
+        "train_labels": [50000],
+        "test_images": [10000, 32, 32, 3],
+        "test_labels": [10000],
+    }
 
 
 @pytest.mark.skipif(not (data.cache_folder() / CACHE).exists(), reason="CIFAR-10 is not in the cache")

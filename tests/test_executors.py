@@ -12,8 +12,9 @@ import torch
 from cifar_helpers import __main__, executors, experiments, paths, runs, training
 from cifar_helpers.training import Config
 
-TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50,
-              precision="float32")
+TINY = Config(
+    "resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50, precision="float32"
+)
 CONFIGS = [dataclasses.replace(TINY, seed=seed) for seed in range(4)]
 
 
@@ -27,8 +28,10 @@ def alone(monkeypatch):
     """The histories of CONFIGS, trained in this process with as many threads as a worker has."""
     before = torch.get_num_threads()
     torch.set_num_threads(executors.threads(2))
-    yield [training.train(config, experiments.dataset("smoke"), device="cpu").history.drop(columns="seconds")
-           for config in CONFIGS]
+    yield [
+        training.train(config, experiments.dataset("smoke"), device="cpu").history.drop(columns="seconds")
+        for config in CONFIGS
+    ]
     torch.set_num_threads(before)
 
 
@@ -68,7 +71,8 @@ def test_dask_worker_killed_in_its_run_loses_only_that_run(results, alone):
     expected = training.train(long, experiments.dataset("smoke"), device="cpu").history.drop(columns="seconds")
     same([run], [expected])
     assert sorted(folder.name for folder in (results / "smoke/runs/tiny").iterdir()) == sorted(
-        f"{config.name}-{config.hash}" for config in (long, *CONFIGS))
+        f"{config.name}-{config.hash}" for config in (long, *CONFIGS)
+    )
 
 
 def until(condition, seconds=120):
@@ -83,8 +87,11 @@ def test_dask_run_that_costs_every_worker_is_one_clear_error():
     pytest.importorskip("distributed")
     import dask
 
-    with (dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-          pytest.raises(RuntimeError, match="died.*same command again"), executors.dask(workers=1) as executor):
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        pytest.raises(RuntimeError, match="died.*same command again"),
+        executors.dask(workers=1) as executor,
+    ):
         executor.submit(os._exit, 9).result()
 
 
@@ -107,9 +114,8 @@ def test_dask_that_is_not_installed_is_one_clear_error(monkeypatch, capsys):
 def test_dask_worker_of_two_threads_is_refused():
     distributed = pytest.importorskip("distributed")
     two = distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
-    with two as cluster:
-        with pytest.raises(ValueError, match="--nthreads 1"), executors.dask(cluster.scheduler_address):
-            pass
+    with two as cluster, pytest.raises(ValueError, match="--nthreads 1"), executors.dask(cluster.scheduler_address):
+        pass
 
 
 def test_schedule_that_cannot_travel_is_one_clear_error(results):

@@ -38,10 +38,16 @@ def test_epochs_and_seeds_can_be_asked_for():
 
 def test_label_says_what_differs():
     base = experiments.ablation("quick")
-    for changes, text in (({}, "baseline"), ({"hidden": (256, 128)}, "hidden 256, 128"), ({"seed": 5}, "baseline"),
-                          ({"width": base.width * 2}, "2 x filters"), ({"model": "plain18"}, models.TITLES["plain18"]),
-                          ({"batch_norm": False, "learning_rate": 0.003}, "no batch norm, rate 0.003"),
-                          ({"schedule": experiments.linear}, "linear"), ({"weight_decay": 0.0}, "no L2")):
+    for changes, text in (
+        ({}, "baseline"),
+        ({"hidden": (256, 128)}, "hidden 256, 128"),
+        ({"seed": 5}, "baseline"),
+        ({"width": base.width * 2}, "2 x filters"),
+        ({"model": "plain18"}, models.TITLES["plain18"]),
+        ({"batch_norm": False, "learning_rate": 0.003}, "no batch norm, rate 0.003"),
+        ({"schedule": experiments.linear}, "linear"),
+        ({"weight_decay": 0.0}, "no L2"),
+    ):
         assert experiments.label(dataclasses.replace(base, **changes), base) == text
 
 
@@ -85,7 +91,7 @@ def test_every_measurement_has_a_name():
     assert Config("resnet18", measure="silent_units").measure == "silent_units"
     with pytest.raises(ValueError, match="unknown measure 'dead'.*silent_units"):
         Config("resnet18", measure="dead")
-    assert training.OPTIMIZERS == tuple(experiments.RATES)
+    assert tuple(experiments.RATES) == training.OPTIMIZERS
 
 
 def test_table_1_takes_the_recipe_that_validates_best_in_the_committed_records():

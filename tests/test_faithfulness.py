@@ -53,8 +53,10 @@ def test_no_order_deletes_faster_than_that_of_the_contributions():
 
 
 def test_the_second_class_falls_as_the_first_one_rises():
-    first, second = (faithfulness.curves(Sum(WEIGHTS), IMAGES, FIRST + number, {"map": CONTRIBUTIONS}, AT)["map"]
-                     for number in (0, 1))
+    first, second = (
+        faithfulness.curves(Sum(WEIGHTS), IMAGES, FIRST + number, {"map": CONTRIBUTIONS}, AT)["map"]
+        for number in (0, 1)
+    )
     for kind in ("deletion", "insertion"):
         assert torch.allclose(first[kind], 1 - second[kind])
 
@@ -102,8 +104,12 @@ def test_all_curves_of_an_image_share_their_ends(network):
 
 def test_batches_do_not_matter(network):
     images, classes = torch.randn(5, 3, 32, 32), torch.arange(5)
-    one, other = (faithfulness.curves(network, images, classes, faithfulness.baselines(images), faithfulness.shares(3),
-                                      batch=batch)["random"]["deletion"] for batch in (1, 100))
+    one, other = (
+        faithfulness.curves(
+            network, images, classes, faithfulness.baselines(images), faithfulness.shares(3), batch=batch
+        )["random"]["deletion"]
+        for batch in (1, 100)
+    )
     assert torch.allclose(one, other, atol=1e-5)
 
 
@@ -111,9 +117,12 @@ def test_half_the_bits_are_nearly_as_good():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     images, classes = torch.randn(5, 3, 32, 32), torch.arange(5)
-    exact, rough = (faithfulness.curves(model, images, classes, faithfulness.baselines(images),
-                                        faithfulness.shares(3), precision=name)["random"]["deletion"]
-                    for name in ("float32", "bfloat16"))
+    exact, rough = (
+        faithfulness.curves(
+            model, images, classes, faithfulness.baselines(images), faithfulness.shares(3), precision=name
+        )["random"]["deletion"]
+        for name in ("float32", "bfloat16")
+    )
     assert rough.dtype == torch.float32 and torch.allclose(exact, rough, atol=2e-3) and not torch.equal(exact, rough)
 
 
@@ -148,12 +157,16 @@ def test_shares_rise_from_none_to_all_closest_at_the_start():
         faithfulness.shares(0)
 
 
-@pytest.mark.parametrize(("change", "message"), (
-    ({"classes": FIRST.repeat(2)}, r"classes \(B,\), not \(1, 3, 2, 2\), \(2,\)"),
-    ({"images": IMAGES[0]}, "images are"),
-    ({"maps": {"wrong": torch.zeros(1, 4, 4)}}, r"'wrong' is to have the shape \(1, 2, 2\)"),
-    ({"at": torch.tensor([0, 0.5, 0.9])}, "rise from 0 to 1"),
-    ({"at": torch.tensor([0, 0.5, 0.5, 1.0])}, "rise from 0 to 1")))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    (
+        ({"classes": FIRST.repeat(2)}, r"classes \(B,\), not \(1, 3, 2, 2\), \(2,\)"),
+        ({"images": IMAGES[0]}, "images are"),
+        ({"maps": {"wrong": torch.zeros(1, 4, 4)}}, r"'wrong' is to have the shape \(1, 2, 2\)"),
+        ({"at": torch.tensor([0, 0.5, 0.9])}, "rise from 0 to 1"),
+        ({"at": torch.tensor([0, 0.5, 0.5, 1.0])}, "rise from 0 to 1"),
+    ),
+)
 def test_bad_input_is_told(change, message):
     arguments = {"model": Sum(WEIGHTS), "images": IMAGES, "classes": FIRST, "maps": {"map": CONTRIBUTIONS}, "at": AT}
     with pytest.raises(ValueError, match=message):
@@ -170,8 +183,16 @@ def test_the_cascade_draws_one_part_after_the_other(name):
     before = {key: value.clone() for key, value in model.state_dict().items()}
     random = torch.get_rng_state()
     steps = dict(faithfulness.cascade(model))
-    assert list(steps) == ["none", "head", *(["tail"] if name == "densenet121" else []), "stage4", "stage3", "stage2",
-                           "stage1", "stem"]
+    assert list(steps) == [
+        "none",
+        "head",
+        *(["tail"] if name == "densenet121" else []),
+        "stage4",
+        "stage3",
+        "stage2",
+        "stage1",
+        "stem",
+    ]
     drawn = []
     for step, copy in steps.items():
         drawn += [] if step == "none" else [f"stages.{step}." if step.startswith("stage") else f"{step}."]
@@ -209,7 +230,7 @@ def test_the_same_maps_are_alike_and_reversed_ones_are_not():
     torch.manual_seed(0)
     maps = torch.rand(6, 8, 8)
     assert np.allclose(faithfulness.similarity(maps, maps).diagonal(), 1)
-    assert np.allclose(faithfulness.similarity(maps, 3 * maps ** 3 + 1).diagonal(), 1)  # only the ranks count
+    assert np.allclose(faithfulness.similarity(maps, 3 * maps**3 + 1).diagonal(), 1)  # only the ranks count
     assert np.allclose(faithfulness.similarity(maps, -maps).diagonal(), -1)
     assert abs(faithfulness.unrelated(maps)).max() < 0.2
 

@@ -36,8 +36,9 @@ def test_without_a_class_it_is_the_predicted_one(images):
     network = by_hand()
     predicted = network(images).argmax(1)
     assert set(predicted.tolist()) == {0, 4}  # a tie of zeros, or class 4
-    torch.testing.assert_close(interpret.grad_cam(network, images, None, "stage1"),
-                               interpret.grad_cam(network, images, predicted, "stage1"))
+    torch.testing.assert_close(
+        interpret.grad_cam(network, images, None, "stage1"), interpret.grad_cam(network, images, predicted, "stage1")
+    )
     assert not interpret.grad_cam(network, images, 7, "stage1").any()  # nothing speaks for class 7
 
 
@@ -79,19 +80,26 @@ def test_feature_maps_and_first_filters(images):
     network = models.build("resnet18", width=0.25)
     maps = interpret.feature_maps(network, images)
     assert {key: tuple(value.shape) for key, value in maps.items()} == {
-        "stage1": (5, 16, 32, 32), "stage2": (5, 32, 16, 16), "stage3": (5, 64, 8, 8), "stage4": (5, 128, 4, 4)}
+        "stage1": (5, 16, 32, 32),
+        "stage2": (5, 32, 16, 16),
+        "stage3": (5, 64, 8, 8),
+        "stage4": (5, 128, 4, 4),
+    }
     assert torch.equal(interpret.first_filters(network), network.stem[0].weight)
 
 
-@pytest.mark.parametrize("wrong, words", [
-    ({"stage": "stage9"}, "no stage 'stage9'; choose from stage1, stage2, stage3, stage4"),
-    ({"classes": 10}, "there is no class 10; choose from 0 airplane, 1 automobile"),
-    ({"classes": torch.tensor([1, 2])}, "one for each of the 5 images"),
-    ({"classes": 1.5}, "one whole number"),
-    ({"images": torch.zeros(3, 32, 32)}, r"images are a tensor \(B, 3, 32, 32\)"),
-    ({"images": torch.zeros(1, 3, 28, 28)}, r"not \(1, 3, 28, 28\)"),
-    ({"images": torch.zeros(1, 3, 32, 32, dtype=torch.uint8)}, "not torch.uint8"),
-])
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"stage": "stage9"}, "no stage 'stage9'; choose from stage1, stage2, stage3, stage4"),
+        ({"classes": 10}, "there is no class 10; choose from 0 airplane, 1 automobile"),
+        ({"classes": torch.tensor([1, 2])}, "one for each of the 5 images"),
+        ({"classes": 1.5}, "one whole number"),
+        ({"images": torch.zeros(3, 32, 32)}, r"images are a tensor \(B, 3, 32, 32\)"),
+        ({"images": torch.zeros(1, 3, 28, 28)}, r"not \(1, 3, 28, 28\)"),
+        ({"images": torch.zeros(1, 3, 32, 32, dtype=torch.uint8)}, "not torch.uint8"),
+    ],
+)
 def test_wrong_input_is_told_what_there_is(images, wrong, words):
     network = models.build("resnet18", width=0.125)
     with pytest.raises(ValueError, match=words):
@@ -105,5 +113,7 @@ def test_a_stage_without_positions_is_told(images):
 
 def test_on_full_what_is_missing_is_named_and_not_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "runs", lambda profile: tmp_path / profile)
-    with pytest.raises(FileNotFoundError, match="resnet18-muon-seed0.*densenet121-muon-seed0.*train inside --profile full"):
+    with pytest.raises(
+        FileNotFoundError, match="resnet18-muon-seed0.*densenet121-muon-seed0.*train inside --profile full"
+    ):
         interpret.networks("full")

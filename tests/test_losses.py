@@ -9,8 +9,12 @@ LOGITS, LABELS = torch.randn(8, 10, generator=torch.Generator().manual_seed(0)),
 def test_each_loss_by_its_formula():
     y, s = one_hot(LABELS, 10), torch.sigmoid(LOGITS)
     binary = -(y * s.log() + (1 - y) * (1 - s).log()).mean()
-    expected = {"cross_entropy": -(y * LOGITS.log_softmax(1)).sum(1).mean(), "mse": ((LOGITS - y) ** 2).mean(),
-                "bce_with_logits": binary, "multilabel_soft_margin": binary}
+    expected = {
+        "cross_entropy": -(y * LOGITS.log_softmax(1)).sum(1).mean(),
+        "mse": ((LOGITS - y) ** 2).mean(),
+        "bce_with_logits": binary,
+        "multilabel_soft_margin": binary,
+    }
     assert set(expected) == set(LOSSES)
     for name, value in expected.items():
         assert LOSSES[name](LOGITS, LABELS, 0.0).item() == pytest.approx(value.item(), rel=1e-5), name

@@ -175,8 +175,10 @@ def test_plain_networks_are_the_resnets_without_their_shortcuts(depth):
         residual, plain = models.build(f"resnet{depth}"), models.build(f"plain{depth}")
     shortcuts = sum(parameters(module) for name, module in residual.named_modules() if name.endswith("downsample"))
     assert parameters(plain) == parameters(residual) - shortcuts < parameters(residual)
-    convolutions = [sum(isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) for module in network.modules())
-                    for network in (residual, plain)]
+    convolutions = [
+        sum(isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) for module in network.modules())
+        for network in (residual, plain)
+    ]
     assert convolutions == [depth - 1, depth - 1]
 
 

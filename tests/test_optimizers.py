@@ -8,8 +8,16 @@ from cifar_helpers import models
 from cifar_helpers.optimizers import Muon, optimizers_for
 from cifar_helpers.training import Config
 
-FAST = Config("fast_cnn", optimizer="muon", learning_rate=0.2, momentum=0.6, head_rate=0.02, bias_rate=5.0,
-              weight_decay=0.01, width=0.25)
+FAST = Config(
+    "fast_cnn",
+    optimizer="muon",
+    learning_rate=0.2,
+    momentum=0.6,
+    head_rate=0.02,
+    bias_rate=5.0,
+    weight_decay=0.01,
+    width=0.25,
+)
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -34,7 +42,7 @@ def test_muon_keeps_the_filters_norm():
     weight = nn.Parameter(torch.randn(8, 4, 3, 3))
     weight.grad = torch.zeros_like(weight)
     Muon([weight], lr=0.5, momentum=0.6).step()
-    assert weight.norm().item() == pytest.approx(8 ** 0.5, rel=1e-5)
+    assert weight.norm().item() == pytest.approx(8**0.5, rel=1e-5)
 
 
 def test_each_parameter_has_one_rate_and_one_decay_per_step():
@@ -51,7 +59,7 @@ def test_each_parameter_has_one_rate_and_one_decay_per_step():
 def test_other_optimizers_take_all_parameters_at_one_rate():
     model = models.build("resnet18", width=0.125)
     for name in ("sgd", "adam", "rmsprop", "adadelta"):
-        optimizer, = optimizers_for(Config("resnet18", optimizer=name, learning_rate=0.3), model)
+        (optimizer,) = optimizers_for(Config("resnet18", optimizer=name, learning_rate=0.3), model)
         (group,) = optimizer.param_groups
         assert group["lr"] == 0.3 and group["weight_decay"] == 5e-4
         assert len(group["params"]) == len(list(model.parameters()))

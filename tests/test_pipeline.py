@@ -24,15 +24,24 @@ def test_failing_cell_is_named_and_the_half_run_notebook_kept(project, capsys):
     write(project, "09_bad", "print('before')", "1 / 0")
     assert __main__.main(["notebook", "09_bad", "--profile", "smoke"]) == 1
     told = capsys.readouterr().err
-    assert "09_bad.ipynb, cell 4" in told and "ZeroDivisionError" in told and "in: 1 / 0" in told and "09_bad.failed.ipynb" in told
+    assert (
+        "09_bad.ipynb, cell 4" in told
+        and "ZeroDivisionError" in told
+        and "in: 1 / 0" in told
+        and "09_bad.failed.ipynb" in told
+    )
     half = nbformat.read(project / "build/smoke/notebooks/09_bad.failed.ipynb", as_version=4)
     assert any("before" in str(cell.get("outputs")) for cell in half.cells)
     assert not (project / "build/smoke/notebooks/09_bad.ipynb").exists()
 
 
 def test_notebook_runs_with_the_profile_and_is_cleaned(project):
-    write(project, "01_good", "import os; print(profile, os.environ['CIFAR_PROFILE'])",
-          "from cifar_helpers.progress import bar\nwith bar(3, 'steps') as b: b.update()")
+    write(
+        project,
+        "01_good",
+        "import os; print(profile, os.environ['CIFAR_PROFILE'])",
+        "from cifar_helpers.progress import bar\nwith bar(3, 'steps') as b: b.update()",
+    )
     assert pipeline.execute("01_good", "smoke") == 0
     path = project / "build/smoke/notebooks/01_good.ipynb"
     assert str(project) not in path.read_text()

@@ -8,13 +8,28 @@ from cifar_helpers.losses import LOSSES
 
 
 def history(epochs, level):
-    return pd.DataFrame({"epoch": range(1, epochs + 1), **{
-        f"{kind}_{what}": np.full(epochs, float(level)) for kind in ("train", "test") for what in ("loss", "accuracy")}})
+    return pd.DataFrame(
+        {
+            "epoch": range(1, epochs + 1),
+            **{
+                f"{kind}_{what}": np.full(epochs, float(level))
+                for kind in ("train", "test")
+                for what in ("loss", "accuracy")
+            },
+        }
+    )
 
 
-@pytest.mark.parametrize("options", [
-    ("relu", "relu6", "leaky_relu", "elu"), ("relu", *experiments.activations_others.__defaults__[0]), tuple(LOSSES),
-    training.OPTIMIZERS, ("constant", "multi_step", "cosine", "one_cycle", "linear")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("relu", "relu6", "leaky_relu", "elu"),
+        ("relu", *experiments.activations_others.__defaults__[0]),
+        tuple(LOSSES),
+        training.OPTIMIZERS,
+        ("constant", "multi_step", "cosine", "one_cycle", "linear"),
+    ],
+)
 def test_options_drawn_together_differ_in_colour_and_without_it(options):
     styles = [plots.style(option) for option in options]
     assert len({look["color"] for look in styles}) == len(options)
@@ -62,11 +77,21 @@ def test_an_outlier_does_not_flatten_the_losses_of_the_others():
 
 
 def test_forest_fills_only_what_is_decided():
-    frame = pd.DataFrame([{"option": name, "seed": seed, "value": value, "diverged": False}
-                          for name, values in {"relu": [1.0, 2, 3], "elu": [2.0, 3, 4.1], "selu": [1.1, 1.9, 3.2],
-                                               "one": [1.0, 2.0, 3.0]}.items() for seed, value in enumerate(values)])
+    frame = pd.DataFrame(
+        [
+            {"option": name, "seed": seed, "value": value, "diverged": False}
+            for name, values in {
+                "relu": [1.0, 2, 3],
+                "elu": [2.0, 3, 4.1],
+                "selu": [1.1, 1.9, 3.2],
+                "one": [1.0, 2.0, 3.0],
+            }.items()
+            for seed, value in enumerate(values)
+        ]
+    )
     figure = plots.forest(statistics.differences(frame, "relu"), "points")
-    points = {line.get_ydata()[0]: line.get_markerfacecolor() for line in figure.axes[0].lines
-              if line.get_marker() == "o"}
+    points = {
+        line.get_ydata()[0]: line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"
+    }
     assert points == {"ELU": "0.2", "SELU": "white", "one": "white"}
     plt.close(figure)

@@ -87,14 +87,16 @@ def test_committed_weights_of_the_best_model_give_its_reported_accuracy():
         from cifar_helpers import batches, data, predict, training
         run, cifar = predict.best(), data.load()
         images, labels = cifar.test_images[:1000], cifar.test_labels[:1000]
-        plain, _ = training.predict(run.model(), batches.Batches(images, labels, 100, shuffle=False, crop=0, flip=False))
+        held = batches.Batches(images, labels, 100, shuffle=False, crop=0, flip=False)
+        plain, _ = training.predict(run.model(), held)
         viewed = predict.probabilities(run, images)
         print(run.folder)
         print(*plain.argmax(1).tolist())
         print(*viewed.argmax(1))
     """
-    folder, plain, viewed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
-                                           cwd=paths.ROOT).stdout.splitlines()
+    folder, plain, viewed = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=paths.ROOT
+    ).stdout.splitlines()
     plain, viewed = (np.array(line.split(), int) for line in (plain, viewed))
     run = runs.load(Path(folder))
     logits, labels = run.logits  # of the whole test set, without views

@@ -27,7 +27,7 @@ def test_field_of_a_convolution_is_its_kernel(images, size):
     assert probes.extent(energy.mean(0)) == size
     # all images have the kernel's energy, up to the random signs
     expected = network.stages.stage1.weight.detach().square().sum((0, 1)).numpy()
-    near = energy.mean(0)[16 - size // 2:17 + size // 2, 16 - size // 2:17 + size // 2]
+    near = energy.mean(0)[16 - size // 2 : 17 + size // 2, 16 - size // 2 : 17 + size // 2]
     if size == 1:
         assert near.sum() == pytest.approx(expected.sum(), rel=0.5)
 
@@ -57,8 +57,10 @@ def test_without_shape_moves_squares_and_changes_no_pixel(images):
     cut = probes.without_shape(images)
     assert not torch.equal(cut, images)
     assert torch.equal(cut.flatten(2).sort()[0], images.flatten(2).sort()[0])
-    squares = {tuple(part.flatten().tolist()) for part in images[0].unfold(1, 8, 8).unfold(2, 8, 8).permute(
-        1, 2, 0, 3, 4).reshape(16, -1)}
+    squares = {
+        tuple(part.flatten().tolist())
+        for part in images[0].unfold(1, 8, 8).unfold(2, 8, 8).permute(1, 2, 0, 3, 4).reshape(16, -1)
+    }
     assert tuple(cut[0, :, :8, :8].flatten().tolist()) in squares
     with pytest.raises(ValueError, match="cannot be cut into squares of 5"):
         probes.without_shape(images, 5)

@@ -74,8 +74,12 @@ def test_report_has_no_number_typed_by_hand():
 
 def test_every_number_of_the_original_would_be_noticed():
     original = json.loads((paths.ROOT / "report/original_results.json").read_text())
-    numbers = [value for row in [*original["table_1"], original["table_2"]] for value in row.values()
-               if isinstance(value, (int, float))]
+    numbers = [
+        value
+        for row in [*original["table_1"], original["table_2"]]
+        for value in row.values()
+        if isinstance(value, (int, float))
+    ]
     for number in [*numbers, 94.9, "22,992,714", "93", ".5"]:
         for sentence in (f"reaches {number}\\,\\% here", f"({number})", f"a ${number}$ b", f"was {number}."):
             assert typed_numbers(rf"\begin{{document}}{sentence}") == [str(number)]

@@ -23,8 +23,15 @@ def root(tmp_path, monkeypatch):
 
 
 def history(epochs, held="test"):
-    return pd.DataFrame({"epoch": range(1, epochs + 1), "train_loss": 2.0, "train_accuracy": 30.0,
-                         f"{held}_loss": 1.5, f"{held}_accuracy": 40.0})
+    return pd.DataFrame(
+        {
+            "epoch": range(1, epochs + 1),
+            "train_loss": 2.0,
+            "train_accuracy": 30.0,
+            f"{held}_loss": 1.5,
+            f"{held}_accuracy": 40.0,
+        }
+    )
 
 
 @pytest.mark.parametrize("epochs", [1, 4, 100])
@@ -70,15 +77,23 @@ def test_discarded_figure_leaves_the_others(root):
 
 def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
     report.save_claims([("A loss is best", "holds", "+1.00", "No: one run.")], "04_losses", "full")
-    report.save_claims([("ReLU | is fast", "cannot be shown", "+0.10", "No.")], "03_activations", paths.StandIn("quick"))
+    report.save_claims(
+        [("ReLU | is fast", "cannot be shown", "+0.10", "No.")], "03_activations", paths.StandIn("quick")
+    )
     readme = root / "README.md"
     readme.write_text("# Title\n<!-- conclusions -->\nold\n<!-- end of conclusions -->\nafter\n")
     report.write_conclusions(readme)
     report.write_conclusions(readme)
     assert readme.read_text().splitlines() == [
-        "# Title", "<!-- conclusions -->", "| The original says | These runs | Effect | Could its evidence show it? |",
-        "| --- | --- | --- | --- |", "| ReLU / is fast | cannot be shown | +0.10 (miniature run) | No. |",
-        "| A loss is best | holds | +1.00 | No: one run. |", "<!-- end of conclusions -->", "after"]
+        "# Title",
+        "<!-- conclusions -->",
+        "| The original says | These runs | Effect | Could its evidence show it? |",
+        "| --- | --- | --- | --- |",
+        "| ReLU / is fast | cannot be shown | +0.10 (miniature run) | No. |",
+        "| A loss is best | holds | +1.00 | No: one run. |",
+        "<!-- end of conclusions -->",
+        "after",
+    ]
     readme.write_text("nothing")
     with pytest.raises(ValueError, match="lost the comments"):
         report.write_conclusions(readme)
@@ -102,11 +117,16 @@ def test_table_is_escaped_and_rounded(root):
 
 
 def test_numbers_become_macros(root):
-    report.save_numbers({"net": "a_b", "size": np.int64(11173962), "accuracy": np.float32(92.061),
-                         "loss": float("nan")}, "02", "full")
+    report.save_numbers(
+        {"net": "a_b", "size": np.int64(11173962), "accuracy": np.float32(92.061), "loss": float("nan")}, "02", "full"
+    )
     assert (root / "report/generated/numbers_02.tex").read_text().splitlines() == [
-        "% profile: full", r"\newcommand{\net}{a\_b}", r"\newcommand{\size}{11,173,962}",
-        r"\newcommand{\accuracy}{92.06}", r"\newcommand{\loss}{n/a}"]
+        "% profile: full",
+        r"\newcommand{\net}{a\_b}",
+        r"\newcommand{\size}{11,173,962}",
+        r"\newcommand{\accuracy}{92.06}",
+        r"\newcommand{\loss}{n/a}",
+    ]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "best_model", "", "über"])

@@ -23,8 +23,22 @@ def test_second_get_reads_the_record(results, monkeypatch):
     assert second.history.equals(first.history)
     assert second.config == TINY
     assert second.record["synthetic"] is True
-    assert {"config", "seed", "profile", "parameters", "test_accuracy", "test_loss", "train_accuracy", "train_loss",
-            "seconds", "images_per_second", "peak_memory_mb", "device", "torch", "revision"} <= set(second.record)
+    assert {
+        "config",
+        "seed",
+        "profile",
+        "parameters",
+        "test_accuracy",
+        "test_loss",
+        "train_accuracy",
+        "train_loss",
+        "seconds",
+        "images_per_second",
+        "peak_memory_mb",
+        "device",
+        "torch",
+        "revision",
+    } <= set(second.record)
 
 
 def test_reported_accuracy_is_the_last_epochs(results):
@@ -51,7 +65,9 @@ def test_weights_and_steps_are_kept_where_asked(results):
 def test_hash_ignores_defaults_and_sees_every_change():
     assert Config("dla").hash == Config("dla", epochs=30, momentum=0.9).hash
     fields = {"epochs": 3, "seed": 1, "width": 0.5, "hidden": (5,), "schedule": lambda t: 1.0, "images": 100}
-    assert len({dataclasses.replace(Config("dla"), **{k: v}).hash for k, v in fields.items()} | {Config("dla").hash}) == 7
+    assert (
+        len({dataclasses.replace(Config("dla"), **{k: v}).hash for k, v in fields.items()} | {Config("dla").hash}) == 7
+    )
 
 
 def test_failed_write_leaves_no_half_record_and_keeps_the_checkpoint(results, monkeypatch):
@@ -66,8 +82,9 @@ def test_failed_write_leaves_no_half_record_and_keeps_the_checkpoint(results, mo
     assert not list((results / "smoke" / "runs").rglob("*.tmp"))
     assert list(paths.CHECKPOINTS.glob("*.pt"))
     trained = training.train(TINY, data.synthetic(), device="cpu")
-    assert runs.get(TINY, profile="smoke").history.drop(columns="seconds").equals(
-        trained.history.drop(columns="seconds"))
+    assert (
+        runs.get(TINY, profile="smoke").history.drop(columns="seconds").equals(trained.history.drop(columns="seconds"))
+    )
 
 
 def test_full_shows_what_is_recorded_and_never_trains(results, monkeypatch, capsys):
@@ -77,7 +94,9 @@ def test_full_shows_what_is_recorded_and_never_trains(results, monkeypatch, caps
     kept = runs.write(configs[1], trained, "tiny", "full", "cpu")
     monkeypatch.setattr(training, "train", lambda *a, **k: pytest.fail("trained in the full profile"))
     assert [run.folder for run in runs.recorded("tiny", "full")] == [kept.folder]
-    assert "1 of 2 runs of tiny not yet run: python -m cifar_helpers train tiny --profile full" in capsys.readouterr().out
+    assert (
+        "1 of 2 runs of tiny not yet run: python -m cifar_helpers train tiny --profile full" in capsys.readouterr().out
+    )
     monkeypatch.setattr(training, "train", lambda *a, **k: trained)
     assert len(runs.recorded("tiny", "smoke")) == 2  # other profiles train
 
@@ -103,8 +122,13 @@ SCRIPT = textwrap.dedent("""
 
 
 def start(folder, mode):
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), mode], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, cwd=paths.ROOT)
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder), mode],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=paths.ROOT,
+    )
 
 
 def test_killed_process_is_continued_and_two_share_one_record(results, tmp_path):

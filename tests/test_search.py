@@ -34,8 +34,9 @@ def test_the_baseline_is_in_the_space_and_never_reads_the_test_set(profile):
 def test_learning_rates_are_of_the_optimizers_own_range():
     for name, rates in experiments.RATES.items():
         found = [search.settings({"optimizer": name, "learning_rate": place})["learning_rate"] for place in (0, 0.5, 1)]
-        assert found == [pytest.approx(rate, rel=0.05)
-                         for rate in (rates[0], math.sqrt(rates[0] * rates[-1]), rates[-1])]
+        assert found == [
+            pytest.approx(rate, rel=0.05) for rate in (rates[0], math.sqrt(rates[0] * rates[-1]), rates[-1])
+        ]
 
 
 def test_begins_with_the_baseline_stops_at_its_budget_and_goes_on(results, capsys):
@@ -77,9 +78,11 @@ def test_an_interrupted_search_ends_as_one_that_was_not(results, monkeypatch):
     def stopped(config, *arguments, after_epoch, **options):
         calls.append(config)
         if len(calls) in (1, 3):  # the baseline, and a drawn trial
+
             def after_epoch(epoch, row, usual=after_epoch):
                 usual(epoch, row)
                 raise KeyboardInterrupt
+
         return whole(config, *arguments, after_epoch=after_epoch, **options)
 
     with monkeypatch.context() as patch:
@@ -112,8 +115,14 @@ SCRIPT = textwrap.dedent("""
 
 
 def start(folder):
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, cwd=paths.ROOT)
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=paths.ROOT,
+    )
 
 
 @pytest.mark.slow
@@ -160,17 +169,24 @@ def made(*trials):
     study = optuna.create_study(direction="maximize")
     usual = search.baseline(BASE)
     for value, changes in trials:
-        study.add_trial(optuna.create_trial(
-            params=usual | changes, distributions=search.SPACE, value=value, user_attrs={"seconds": 1.0},
-            state=TrialState.RUNNING if value is None else TrialState.COMPLETE))
+        study.add_trial(
+            optuna.create_trial(
+                params=usual | changes,
+                distributions=search.SPACE,
+                value=value,
+                user_attrs={"seconds": 1.0},
+                state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
+            )
+        )
     return study
 
 
 def test_best_is_the_highest_on_held_out_images_and_is_then_evaluated_on_the_test_set():
     study = made((40.0, {}), (60.0, {"optimizer": "adam", "learning_rate": 0, "cutout": 8}), (50.0, {"crop": 0}))
     found = search.best(study, experiments.ablation("full"))
-    assert found == replace(experiments.ablation("full"), optimizer="adam", learning_rate=0.0003, cutout=8,
-                            evaluate="test")
+    assert found == replace(
+        experiments.ablation("full"), optimizer="adam", learning_rate=0.0003, cutout=8, evaluate="test"
+    )
     with pytest.raises(ValueError, match="no trial .* trained to the end yet"):
         search.best(made((None, {})), BASE)
 
@@ -182,16 +198,26 @@ def test_table_holds_what_has_ended():
 
 
 def test_importance_finds_the_parameter_that_matters():
-    matters = [(40 + 10 * i % 7 + (20 if crop else 0), {"crop": crop, "learning_rate": i % 5 / 5})
-               for i in range(20) for crop in (0, 4)]
+    matters = [
+        (40 + 10 * i % 7 + (20 if crop else 0), {"crop": crop, "learning_rate": i % 5 / 5})
+        for i in range(20)
+        for crop in (0, 4)
+    ]
     shares = search.importance(made(*matters))
     assert set(shares.index) == set(search.SPACE) and shares.sum() == pytest.approx(1)
     assert shares.index[0] == "crop" and shares["crop"] > 0.5
     assert shares["activation"] < 0.01  # never changed
 
 
-@pytest.mark.parametrize("trials", ([], [(40.0, {})], [(40.0, {}), (50.0, {"crop": 0}), (None, {})],
-                                    [(10.0, {"crop": crop}) for crop in (0, 2, 4) * 5]))
+@pytest.mark.parametrize(
+    "trials",
+    (
+        [],
+        [(40.0, {})],
+        [(40.0, {}), (50.0, {"crop": 0}), (None, {})],
+        [(10.0, {"crop": crop}) for crop in (0, 2, 4) * 5],
+    ),
+)
 def test_importance_of_too_little_says_nothing(trials):
     assert search.importance(made(*trials)).empty
 

@@ -7,13 +7,20 @@ import pytest
 from cifar_helpers import statistics
 
 # Student's own data, hours of sleep gained; R: t.test(extra ~ group, sleep, paired = TRUE)
-SLEEP = {"first": [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
-         "second": [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]}
+SLEEP = {
+    "first": [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
+    "second": [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
+}
 
 
 def frame(**options):
-    return pd.DataFrame([{"option": name, "seed": seed, "value": value, "diverged": False}
-                         for name, values in options.items() for seed, value in enumerate(values)])
+    return pd.DataFrame(
+        [
+            {"option": name, "seed": seed, "value": value, "diverged": False}
+            for name, values in options.items()
+            for seed, value in enumerate(values)
+        ]
+    )
 
 
 def test_students_sleep_data():
@@ -39,34 +46,51 @@ def test_pairs_are_matched_by_seed_not_by_order():
 
 
 def test_outcomes_and_their_sentences():
-    runs = frame(base=[50.0, 52.0, 51.0], same=[50.0, 52.0, 51.0], steady=[51.0, 53.0, 52.0],
-                 near=[50.5, 51.5, 51.2], worse=[40.0, 42.5, 41.0])
+    runs = frame(
+        base=[50.0, 52.0, 51.0],
+        same=[50.0, 52.0, 51.0],
+        steady=[51.0, 53.0, 52.0],
+        near=[50.5, 51.5, 51.2],
+        worse=[40.0, 42.5, 41.0],
+    )
     rows = statistics.differences(runs, "base")
     assert rows["outcome"].to_dict() == {"same": "identical", "steady": "higher", "near": "undecided", "worse": "lower"}
     said = {name: statistics.sentence(row, name, "base") for name, row in rows.iterrows()}
     assert said["same"] == "same and base have the same test accuracy in every seed."
     assert said["near"].startswith("near is 0.07 points above base") and said["near"].endswith("can show.")
-    assert said["worse"] == ("worse is 9.83 points below base in test accuracy "
-                             f"(95 % interval {rows.loc['worse', 'low']:+.2f} to {rows.loc['worse', 'high']:+.2f}).")
+    assert said["worse"] == (
+        "worse is 9.83 points below base in test accuracy "
+        f"(95 % interval {rows.loc['worse', 'low']:+.2f} to {rows.loc['worse', 'high']:+.2f})."
+    )
 
 
 def test_sentences_list_the_options_by_outcome():
-    runs = frame(base=[50.0, 52.0, 51.0], same=[50.0, 52.0, 51.0], steady=[51.0, 53.0, 52.1],
-                 near=[50.5, 51.5, 51.2], worse=[40.0, 42.5, 41.0])
+    runs = frame(
+        base=[50.0, 52.0, 51.0],
+        same=[50.0, 52.0, 51.0],
+        steady=[51.0, 53.0, 52.1],
+        near=[50.5, 51.5, 51.2],
+        worse=[40.0, 42.5, 41.0],
+    )
     rows = statistics.differences(runs, "base")
     said = statistics.sentences(rows, "base", str.upper)
-    assert said.startswith("Test accuracy against BASE, in points with 95 % intervals: above it: STEADY +1.03 [+0.89 to")
+    assert said.startswith(
+        "Test accuracy against BASE, in points with 95 % intervals: above it: STEADY +1.03 [+0.89 to"
+    )
     assert "; below it: WORSE -9.83 [" in said and "; the same in every seed: SAME; " in said
     assert f"no difference that these runs can show: NEAR +0.07 [{rows.loc['near', 'low']:+.2f} to" in said
     assert said.endswith(statistics.chance(4))
     one = statistics.sentences(statistics.differences(frame(a=[1.0], b=[2.0]), "a"), "a", quantity="loss", unit="nats")
-    assert one == ("Loss against a, in nats, from one seed without an interval: no difference that these runs can "
-                   "show: b +1.00.")
+    assert one == (
+        "Loss against a, in nats, from one seed without an interval: no difference that these runs can show: b +1.00."
+    )
 
 
 def test_differences_that_cancel_are_not_called_the_same_in_every_seed():
     row = statistics.differences(frame(base=[50.0, 52.0], other=[51.0, 51.0]), "base").loc["other"]
-    assert statistics.sentence(row, "other", "base").startswith("other and base are equal on average in test accuracy (")
+    assert statistics.sentence(row, "other", "base").startswith(
+        "other and base are equal on average in test accuracy ("
+    )
 
 
 def test_what_cancels_up_to_the_last_bit_is_nought():
@@ -89,9 +113,14 @@ def test_missing_seed_and_missing_baseline_are_named():
 
 
 def test_results_and_summary_keep_the_order_and_count_what_diverged():
-    runs = [types.SimpleNamespace(config=types.SimpleNamespace(seed=seed, loss=loss),
-                                  record={"test_accuracy": value, "diverged": loss == "mse"})
-            for loss, value in (("mse", 10.0), ("bce", 30.0)) for seed in (0, 1)]
+    runs = [
+        types.SimpleNamespace(
+            config=types.SimpleNamespace(seed=seed, loss=loss),
+            record={"test_accuracy": value, "diverged": loss == "mse"},
+        )
+        for loss, value in (("mse", 10.0), ("bce", 30.0))
+        for seed in (0, 1)
+    ]
     summary = statistics.summary(statistics.results(runs, lambda config: config.loss))
     assert list(summary.index) == ["mse", "bce"] and summary["diverged"].tolist() == [2, 0]
     assert summary["mean"].tolist() == [10.0, 30.0] and summary["sd"].tolist() == [0.0, 0.0]

@@ -7,8 +7,9 @@ import torch
 from cifar_helpers import models, training
 from cifar_helpers.training import Config, train
 
-TINY = Config("resnet18", width=0.125, data="synthetic", images=200, test_images=100, epochs=3, batch_size=50,
-              learning_rate=0.05)
+TINY = Config(
+    "resnet18", width=0.125, data="synthetic", images=200, test_images=100, epochs=3, batch_size=50, learning_rate=0.05
+)
 
 
 class Killed(Exception):
@@ -26,23 +27,40 @@ def test_learns_the_made_up_classes(cifar):
     assert last.train_loss < 1.5  # 2.3 is chance
 
 
-@pytest.mark.parametrize("changes", [
-    {}, {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9, "hidden": (16,), "dropout": 0.5, "schedule": "cosine"},
-    {"model": "fast_cnn", "optimizer": "muon", "learning_rate": 0.1, "head_rate": 0.02, "bias_rate": 1.0, "tta": True,
-     "small_side": 24, "small_share": 0.5, "alternate": True, "reflect": True},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9, "hidden": (16,), "dropout": 0.5, "schedule": "cosine"},
+        {
+            "model": "fast_cnn",
+            "optimizer": "muon",
+            "learning_rate": 0.1,
+            "head_rate": 0.02,
+            "bias_rate": 1.0,
+            "tta": True,
+            "small_side": 24,
+            "small_share": 0.5,
+            "alternate": True,
+            "reflect": True,
+        },
+    ],
+)
 def test_killed_after_any_epoch_ends_with_the_same_history(cifar, tmp_path, changes):
     config, checkpoint = dataclasses.replace(TINY, **changes), tmp_path / "state.pt"
     whole = train(config, cifar, device="cpu")
     for epoch in (1, 2):
+
         def kill(done, row, at=epoch):
             if done == at:
                 raise Killed
+
         with pytest.raises(Killed):
             train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
     resumed = train(config, cifar, device="cpu", checkpoint=checkpoint)
-    pd.testing.assert_frame_equal(resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"),
-                                  check_exact=True)
+    pd.testing.assert_frame_equal(
+        resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"), check_exact=True
+    )
     assert (resumed.steps == whole.steps).all()
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
@@ -50,8 +68,9 @@ def test_killed_after_any_epoch_ends_with_the_same_history(cifar, tmp_path, chan
 
 def test_measured_run_is_the_run_without_measuring_and_survives_a_kill(cifar, tmp_path):
     for every in (0, 3):
-        config = dataclasses.replace(TINY, measure="silent_units", measure_every=every, keep_logits=True, dropout=0.5,
-                                     hidden=(16,))
+        config = dataclasses.replace(
+            TINY, measure="silent_units", measure_every=every, keep_logits=True, dropout=0.5, hidden=(16,)
+        )
         whole = train(config, cifar, device="cpu")
         plain = train(dataclasses.replace(config, measure="", measure_every=0), cifar, device="cpu")
         assert (whole.steps == plain.steps).all() and len(plain.measured) == 0
@@ -61,10 +80,13 @@ def test_measured_run_is_the_run_without_measuring_and_survives_a_kill(cifar, tm
 
         def kill(epoch, row):
             raise Killed
+
         checkpoint = tmp_path / f"{every}.pt"
         with pytest.raises(Killed):
             train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
-        pd.testing.assert_frame_equal(train(config, cifar, device="cpu", checkpoint=checkpoint).measured, whole.measured)
+        pd.testing.assert_frame_equal(
+            train(config, cifar, device="cpu", checkpoint=checkpoint).measured, whole.measured
+        )
 
 
 def test_logits_are_those_of_the_last_epoch(cifar):
@@ -88,8 +110,9 @@ def test_spoiled_checkpoint_is_set_aside_not_deleted(cifar, tmp_path, capsys):
 def test_optimizer_starts_at_the_rate_of_the_config(cifar, optimizer):
     """The original's schedules overwrote it: 0.0040 instead of 0.1 for every optimizer."""
     for schedule in ("constant", "cosine", "multi_step"):
-        config = dataclasses.replace(TINY, epochs=1, images=50, optimizer=optimizer, schedule=schedule,
-                                     learning_rate=0.0123)
+        config = dataclasses.replace(
+            TINY, epochs=1, images=50, optimizer=optimizer, schedule=schedule, learning_rate=0.0123
+        )
         assert history(config, cifar).learning_rate.tolist() == [0.0123]
 
 
@@ -105,9 +128,24 @@ def test_validation_run_never_reads_the_test_images(cifar):
     assert "validation_accuracy" in frame and "test_accuracy" not in frame
 
 
-@pytest.mark.parametrize("changes", [{"l1": 1e-3}, {"clip": 0.01}, {"ema": 0.9}, {"label_smoothing": 0.2},
-                                     {"cutout": 8}, {"precision": "float32"}, {"weight_decay": 0.1}, {"seed": 1},
-                                     {"loss": "mse"}, {"batch_norm": False}, {"warmup": 0.5}, {"momentum": 0.0}, {"flip": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"l1": 1e-3},
+        {"clip": 0.01},
+        {"ema": 0.9},
+        {"label_smoothing": 0.2},
+        {"cutout": 8},
+        {"precision": "float32"},
+        {"weight_decay": 0.1},
+        {"seed": 1},
+        {"loss": "mse"},
+        {"batch_norm": False},
+        {"warmup": 0.5},
+        {"momentum": 0.0},
+        {"flip": False},
+    ],
+)
 def test_every_option_does_something(cifar, changes):
     """The original parsed options that did nothing."""
     config = dataclasses.replace(TINY, epochs=2, images=100)
@@ -132,13 +170,18 @@ def test_evaluate_counts_every_image(cifar):
     assert loss > 0 and accuracy == pytest.approx(round(accuracy))  # of 100 images, each is one percent
 
 
-@pytest.mark.parametrize("wrong, message", [
-    ({"model": "resnet"}, "unknown model 'resnet'; choose from resnet18"),
-    ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; choose from sgd, adam"),
-    ({"loss": "hinge"}, "unknown loss"), ({"activation": "swish"}, "unknown activation"),
-    ({"schedule": "cosin"}, "unknown schedule"), ({"epochs": 0}, "epochs must be at least 1"),
-    ({"images": 3}, "images must be at least 10"),
-])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"model": "resnet"}, "unknown model 'resnet'; choose from resnet18"),
+        ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; choose from sgd, adam"),
+        ({"loss": "hinge"}, "unknown loss"),
+        ({"activation": "swish"}, "unknown activation"),
+        ({"schedule": "cosin"}, "unknown schedule"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"images": 3}, "images must be at least 10"),
+    ],
+)
 def test_wrong_config_is_one_clear_error(wrong, message):
     with pytest.raises(ValueError, match=message):
         Config(**({"model": "resnet18"} | wrong))

@@ -17,8 +17,9 @@ def test_views_are_the_weighted_pixels_of_six_images():
     def pixel(row, column):
         return images[0, 0, row, column]
 
-    expected = (0.25 * (pixel(3, 3) + pixel(3, 4)) + 0.125 * (pixel(2, 2) + pixel(2, 3))
-                + 0.125 * (pixel(4, 4) + pixel(4, 5)))
+    expected = (
+        0.25 * (pixel(3, 3) + pixel(3, 4)) + 0.125 * (pixel(2, 2) + pixel(2, 3)) + 0.125 * (pixel(4, 4) + pixel(4, 5))
+    )
     torch.testing.assert_close(Views(Corner())(images), expected.expand(2, 1))
 
 

@@ -45,8 +45,15 @@ def norm(channels: int) -> nn.BatchNorm2d:
 
 def group(inputs: int, outputs: int) -> nn.Sequential:
     """Two convolutions; the first is pooled to half the side before its norm."""
-    return nn.Sequential(IdentityConv(inputs, outputs), nn.MaxPool2d(2), norm(outputs), nn.ReLU(),
-                         IdentityConv(outputs, outputs), norm(outputs), nn.ReLU())
+    return nn.Sequential(
+        IdentityConv(inputs, outputs),
+        nn.MaxPool2d(2),
+        norm(outputs),
+        nn.ReLU(),
+        IdentityConv(outputs, outputs),
+        norm(outputs),
+        nn.ReLU(),
+    )
 
 
 def parts(first: nn.Conv2d, width: float) -> Parts:

@@ -55,8 +55,9 @@ def plain(inputs: int, planes: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(*first, nn.ReLU(), *second, nn.ReLU())
 
 
-def parts(make: Callable[..., nn.Module], depths: tuple[int, ...], width: float, multiple: int = 8,
-          expansion: int = 1) -> Parts:
+def parts(
+    make: Callable[..., nn.Module], depths: tuple[int, ...], width: float, multiple: int = 8, expansion: int = 1
+) -> Parts:
     """Four stages of `depths` blocks; each stage but the first halves the image and doubles the filters.
 
     make(inputs, planes, stride) is one block, of `planes` times `expansion` channels at its output.

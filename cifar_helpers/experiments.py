@@ -5,7 +5,6 @@ profile's own numbers) and the names to compare.
 """
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -476,15 +475,6 @@ def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     ]
 
 
-def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -> list[float]:
-    """The numbers that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for the default."""
-    text = value.strip().removeprefix("[").removesuffix("]") if isinstance(value, str) else ",".join(map(str, value))
-    try:
-        return [float(part) for part in text.split(",")] if text else list(default)
-    except ValueError as error:
-        raise ValueError(f"{what}={value!r} is no list of numbers: {error}") from None
-
-
 EXPERIMENTS = {
     f.__name__: f
     for f in (
@@ -575,24 +565,3 @@ def _difference(field: str, value, usual) -> str:
         case "label_smoothing":
             return "label smoothing"
     return f"{field} {value}".replace("_", " ")
-
-
-def choose(value: str | Iterable[str], known: Iterable[str], what: str) -> list[str]:
-    """The names that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for all known ones.
-
-    ValueError lists the known names where one is unknown.
-    """
-    known = list(known)
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            names = json.loads(text) if text.startswith("[") else [name.strip() for name in text.split(",")]
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{what}={text!r} is no list of names: {error}") from None
-    else:
-        names = value
-    names = [name for name in dict.fromkeys(names) if name] or known
-    for name in names:
-        if name not in known:
-            raise ValueError(f"unknown name {name!r} in {what}; choose from {', '.join(map(str, known))}")
-    return names

@@ -7,13 +7,14 @@ html_title = project
 
 extensions = ["myst_nb", "sphinx_external_toc"]  # notebooks and Markdown as pages; the table of contents in one file
 external_toc_path = "site/_toc.yml"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/[0-9]*.ipynb"]
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md", "notebooks/[0-9]*.ipynb"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 # The figures stand on white: so they are readable on a dark page as well.
 html_theme = "furo"
 html_static_path = ["static"]
+html_favicon = "static/favicon.svg"
 html_css_files = ["site.css"]
 html_additional_pages = {"index": "index.html"}
 templates_path = ["templates"]

@@ -104,3 +104,12 @@ def test_notebook_is_rendered(path):
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and cell.source]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_picture_of_a_notebook_is_described(path):
+    """For those who do not see it; `make html` shows the text with the picture."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    shown = [cell for cell in cells if any("image/png" in output.get("data", {}) for output in cell.outputs)]
+    texts = [cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in shown]
+    assert all(60 <= len(text) <= 250 for text in texts) and len(set(texts)) == len(texts)

@@ -1,6 +1,7 @@
 # make report                   set up, fetch, run the notebooks on the committed records, build the PDF
 # make report PROFILE=quick     the same in miniature, trained on this machine
 # make test                     unit tests, the whole pipeline on made-up images, the notebooks
+# make test-lab                 JupyterLab in a browser: all cells run, each control moved
 # make lab                      JupyterLab, on a page that lists the notebooks
 # make html                     the notebooks as a small site, from their stored outputs
 # make clean                    remove build/: every result but the committed ones
@@ -37,7 +38,7 @@ EXPERIMENTS := table_1 table_1_seeds table_1_recipe inside original_best optimiz
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
-.PHONY: report test lab html clean
+.PHONY: report test test-lab lab html clean
 .DELETE_ON_ERROR:
 
 report: $(PDF)
@@ -79,6 +80,10 @@ test: $(TEST_SETUP)
 	pytest
 	$(MAKE) report PROFILE=smoke
 	CIFAR_PROFILE=smoke pytest --nbval-lax --nbval-current-env notebooks
+
+# JupyterLab in a headless Chromium: minutes, so not a part of `make test`.
+test-lab: $(TEST_SETUP)
+	pytest -m lab
 
 lab: $(SETUP)
 	jupyter lab --LabApp.app_settings_dir=site/lab --LabApp.default_url=/lab/tree/notebooks/README.md

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Error, Page, sync_playwright
 
+from cifar_helpers import paths
+
+SCREENSHOTS = paths.ROOT / "build" / "screenshots"  # to be looked at
+
 
 @contextlib.contextmanager
 def chromium(**context) -> Iterator[Page]:
@@ -17,5 +21,11 @@ def chromium(**context) -> Iterator[Page]:
             browser = playwright.chromium.launch(executable_path=own)
         except Error as error:
             pytest.skip(f"no Chromium: playwright install chromium ({str(error).splitlines()[0]})")
-        yield browser.new_context(**context).new_page()
+        page = browser.new_context(**context).new_page()
+        try:
+            yield page
+        except Exception:
+            with contextlib.suppress(Error):
+                page.screenshot(path=SCREENSHOTS / "failed.png")
+            raise
         browser.close()

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(options) -> int:
-    from contextlib import nullcontext
+    from contextlib import AbstractContextManager, nullcontext
 
     from cifar_helpers import executors, experiments, runs
 
@@ -64,7 +64,7 @@ def _train(options) -> int:
     for name in options.experiments:  # an unknown name is told before anything starts
         experiments.known(name)
     if options.scheduler:
-        place = executors.dask(options.scheduler)
+        place: AbstractContextManager = executors.dask(options.scheduler)
     else:
         place = executors.processes(options.workers) if options.workers != 1 else nullcontext()
     with place as executor:

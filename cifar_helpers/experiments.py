@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from cifar_helpers import data, models, training
 from cifar_helpers.losses import LOSSES
@@ -38,7 +39,7 @@ def linear(t: float) -> float:
 
 
 # The best on held-out images of table_1_recipe. Small images first, as in the fast network, save a fifth of the time.
-RECIPE = dict(
+RECIPE: dict[str, Any] = dict(
     optimizer="muon",
     learning_rate=0.06,
     momentum=0.6,
@@ -52,7 +53,7 @@ RECIPE = dict(
 
 def table_1(profile: str) -> list[Config]:
     """The five networks of Table 1, equal in all but the network."""
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         # narrow networks, so that a test of the whole pipeline takes seconds; in bfloat16 the first steps, in which
         # oneDNN prepares its kernels, cost more than all others save
         "smoke": dict(
@@ -68,8 +69,8 @@ def table_1(profile: str) -> list[Config]:
         # small batches, since so few images make few steps
         "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.02),
         "full": dict(epochs=8, tta=True, **RECIPE),
-    }[profile]
-    return [Config(model=name, **size) for name in TABLE_1]
+    }
+    return [Config(model=name, **sizes[profile]) for name in TABLE_1]
 
 
 def table_1_seeds(profile: str) -> list[Config]:
@@ -86,7 +87,7 @@ def table_1_recipe(profile: str) -> list[Config]:
     if profile == "full":
         sgd = Config("resnet18", width=0.25, epochs=resnet.epochs, evaluate="validation")
         muon = replace(sgd, **RECIPE)
-        small = dict(small_side=24, small_share=0.5)
+        small: dict[str, Any] = dict(small_side=24, small_share=0.5)
         return [
             sgd,
             replace(sgd, label_smoothing=0.1, schedule=linear, warmup=0.15),
@@ -94,7 +95,9 @@ def table_1_recipe(profile: str) -> list[Config]:
             replace(muon, learning_rate=0.12, alternate=True, reflect=True),
             *(replace(muon, learning_rate=rate, **small) for rate in (0.06, 0.12)),
         ]
-    size = dict(evaluate="validation", keep_weights=False, test_images=2000 if profile == "quick" else None)
+    size: dict[str, Any] = dict(
+        evaluate="validation", keep_weights=False, test_images=2000 if profile == "quick" else None
+    )
     return [replace(resnet, learning_rate=rate, **size) for rate in (0.005, 0.01, 0.02, 0.05, 0.1)]
 
 
@@ -103,7 +106,7 @@ def inside(profile: str) -> list[Config]:
 
     The weights of all five at full width are 138 MB, more than a repository should hold.
     """
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
             data="synthetic",
             images=320,
@@ -115,8 +118,8 @@ def inside(profile: str) -> list[Config]:
         ),
         "quick": dict(images=2000, test_images=500, epochs=6, batch_size=32, learning_rate=0.03),
         "full": dict(epochs=3, **RECIPE),  # narrow groups of filters are slow on a CPU: half an hour for all five
-    }[profile]
-    return [Config(model=name, width=0.25, keep_weights=True, **size) for name in TABLE_1]
+    }
+    return [Config(model=name, width=0.25, keep_weights=True, **sizes[profile]) for name in TABLE_1]
 
 
 SEEDS = {"smoke": 2, "quick": 3, "full": 3}
@@ -135,7 +138,7 @@ def ablation(profile: str, epochs: int = 0) -> Config:
     A sixteenth of ResNet18's multiply-adds pays for several seeds. Left out by that: whether an option gains or
     loses in networks that are wide enough to memorise the images.
     """
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
             data="synthetic",
             images=100,
@@ -148,8 +151,8 @@ def ablation(profile: str, epochs: int = 0) -> Config:
         ),
         "quick": dict(images=640, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
         "full": dict(epochs=15, learning_rate=0.1, width=0.25),
-    }[profile]
-    return Config("resnet18", **size | ({"epochs": epochs} if epochs else {}))
+    }
+    return Config("resnet18", **sizes[profile] | ({"epochs": epochs} if epochs else {}))
 
 
 def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int = 0) -> list[Config]:
@@ -157,7 +160,7 @@ def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int 
 
     The baseline keeps whatever any ablation wants of it, so that one record serves all of them.
     """
-    kept = {"keep_logits": True, "measure": "silent_units"}
+    kept: dict[str, Any] = {"keep_logits": True, "measure": "silent_units"}
     configs = [
         replace(config, **kept) if replace(config, keep_logits=False, measure="") == base else config
         for config in configs
@@ -269,7 +272,7 @@ def schedules(
 def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One component or strategy at a time, changed in the baseline, which comes first."""
     base = ablation(profile, epochs)
-    changes = [
+    changes: list[dict[str, Any]] = [
         dict(hidden=(64,)),
         dict(hidden=(256,)),
         dict(hidden=(256, 128)),
@@ -301,7 +304,7 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
 
     Layout and most of the method: arXiv 2404.00498 (airbench94) and its later version with Muon, whose rates these are.
     """
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
             data="synthetic",
             images=200,
@@ -314,7 +317,8 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
         ),
         "quick": dict(images=1500, test_images=500, epochs=4, batch_size=100, small_share=0.5),
         "full": dict(epochs=12, batch_size=2000, small_share=0.5),
-    }[profile] | ({"epochs": epochs} if epochs else {})
+    }
+    size = sizes[profile] | ({"epochs": epochs} if epochs else {})
     batch = size["batch_size"]  # what SGD trains has a rate per image of the batch
     return Config(
         "fast_cnn",
@@ -395,15 +399,15 @@ BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's
 
 def bn_size(profile: str, epochs: int = 0) -> dict:
     """What all runs of the batch-norm study share. No L2, so that the loss which is recorded is what is descended."""
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
             data="synthetic", images=320, test_images=100, epochs=3, batch_size=32, width=0.125, precision="float32"
         ),
         # narrow networks and small batches: steps are what the figures need
         "quick": dict(images=3200, test_images=500, epochs=8, batch_size=64, width=0.25),
         "full": dict(epochs=26),  # 390 steps an epoch: more than the original's 10,000
-    }[profile]
-    return size | dict(schedule="constant", weight_decay=0.0) | ({"epochs": epochs} if epochs else {})
+    }
+    return sizes[profile] | dict(schedule="constant", weight_decay=0.0) | ({"epochs": epochs} if epochs else {})
 
 
 def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, seeds: int = 0) -> list[Config]:

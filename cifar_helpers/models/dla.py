@@ -29,7 +29,7 @@ class Tree(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         below = []
-        if self.subtree is not None:
+        if self.input is not None and self.subtree is not None:  # there are both or none
             below.append(self.input(x))
             x = self.subtree(x)
             below.append(x)

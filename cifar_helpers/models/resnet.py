@@ -42,7 +42,7 @@ class Bottleneck(resnet.Bottleneck):
         return self.relu3(self.bn3(self.conv3(out)) + shortcut)
 
 
-def residual(block: type, inputs: int, planes: int, stride: int = 1, **options) -> nn.Module:
+def residual(block: type[BasicBlock | Bottleneck], inputs: int, planes: int, stride: int = 1, **options) -> nn.Module:
     """One block whose shortcut is the identity where shapes allow it, else a 1x1 convolution and its norm."""
     outputs = planes * block.expansion
     shortcut = None if stride == 1 and inputs == outputs else conv_norm(inputs, outputs, 1, stride)

@@ -37,7 +37,7 @@ def parts(width: float, batch_norm: bool, noise: bool = False) -> Parts:
         if entry != "M":
             filters.append(scaled(entry, width))
             continue
-        layers = []
+        layers: list[nn.Module] = []
         for outputs in filters:
             layers.append(nn.Conv2d(inputs, outputs, 3, padding=1))
             layers += [nn.BatchNorm2d(outputs)] if batch_norm else []

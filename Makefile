@@ -31,9 +31,6 @@ STEPS := build/$(PROFILE)/steps
 # The two that take longest come first.
 NOTEBOOKS := 08_grad_cam 07_filters $(filter-out 07_% 08_%, $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb))))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
-EXPERIMENTS := table_1 table_1_seeds table_1_recipe inside original_best optimizer_rates loss_rates activations \
-  activations_others losses losses_tuned regularisation optimizers schedules components fast fast_wide bn_band \
-  bn_measured bn_control
 # Of about 2.5 GB each, on a GPU too.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
@@ -54,11 +51,11 @@ $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
 	@touch $@
 
 # Records are found by their config: this trains only what is missing. A process per core does more than all cores in
-# one process. The sweeps come first, since others read them. The full profile shows what has been run: its trainings
+# one process. The full profile shows what has been run: its trainings
 # take hours, and each is started by name.
 $(STEPS)/trainings: $(CODE) $(STEPS)/data
 ifneq ($(PROFILE),full)
-	$(RUN) train $(EXPERIMENTS) --profile $(PROFILE) --workers $(WORKERS)
+	$(RUN) train --profile $(PROFILE) --workers $(WORKERS)
 	$(RUN) search --profile $(PROFILE) --workers $(WORKERS)
 endif
 	@touch $@

@@ -20,6 +20,16 @@ PROFILES = ("smoke", "quick", "full")
 TABLE_1 = ("resnet18", "resnext50_32x4d", "dpn26", "dla", "densenet121")
 
 
+EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of this file: sweeps before what reads them
+FULL_ONLY = ("fast_ablation",)  # smaller profiles show it from the committed runs
+
+
+def experiment(configs: Callable[..., list[Config]]) -> Callable[..., list[Config]]:
+    """What makes a function of the profile an experiment: `train`, `runs` and the notebooks know it by its name."""
+    EXPERIMENTS[configs.__name__] = configs
+    return configs
+
+
 def profile(name: str | None = None) -> str:
     """The profile to use: the argument, else CIFAR_PROFILE, else full."""
     name = name or os.environ.get("CIFAR_PROFILE") or "full"
@@ -51,6 +61,7 @@ RECIPE: dict[str, Any] = dict(
 )
 
 
+@experiment
 def table_1(profile: str) -> list[Config]:
     """The five networks of Table 1, equal in all but the network."""
     sizes: dict[str, dict[str, Any]] = {
@@ -73,11 +84,13 @@ def table_1(profile: str) -> list[Config]:
     return [Config(model=name, **sizes[profile]) for name in TABLE_1]
 
 
+@experiment
 def table_1_seeds(profile: str) -> list[Config]:
     """Two more seeds of Table 1's ResNet18: how much a seed alone changes."""
     return [replace(table_1(profile)[0], seed=seed, keep_weights=False) for seed in (1, 2)]
 
 
+@experiment
 def table_1_recipe(profile: str) -> list[Config]:
     """What the recipe of Table 1 was chosen from: ResNet18 on the validation split; the best is used for all five.
 
@@ -101,6 +114,7 @@ def table_1_recipe(profile: str) -> list[Config]:
     return [replace(resnet, learning_rate=rate, **size) for rate in (0.005, 0.01, 0.02, 0.05, 0.1)]
 
 
+@experiment
 def inside(profile: str) -> list[Config]:
     """The networks that are looked into: Table 1's five at a quarter of their filters, their weights kept.
 
@@ -168,6 +182,7 @@ def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int 
     return [replace(config, seed=seed) for config in configs for seed in range(seeds or SEEDS[profile])]
 
 
+@experiment
 def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epochs: int = 0, seeds: int = 0):
     """One activation in every place of the network; silent units are counted for ReLU and LeakyReLU."""
     base = ablation(profile, epochs)
@@ -182,19 +197,21 @@ def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epoc
     )
 
 
+@experiment
 def activations_others(
     profile: str,
-    names=("selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh"),
+    names=tuple(name for name in models.ACTIVATIONS if name not in ("relu6", "leaky_relu", "elu")),
     epochs: int = 0,
     seeds: int = 0,
 ) -> list[Config]:
-    """The report's other activations, against ReLU, in half the epochs."""
+    """All other activations, against ReLU, in half the epochs."""
     base = ablation(profile, epochs)
     base = replace(base, epochs=max(1, base.epochs // 2))
     names = dict.fromkeys(("relu", *names))
     return each_seed([replace(base, activation=name) for name in names], base, profile, seeds)
 
 
+@experiment
 def losses(profile: str, names=tuple(LOSSES), epochs: int = 0, seeds: int = 0) -> list[Config]:
     """All losses at one learning rate, as in the original."""
     base = ablation(profile, epochs)
@@ -210,6 +227,7 @@ def rates(config: Config, values: Iterable[float]) -> list[Config]:
     ]
 
 
+@experiment
 def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0) -> list[Config]:
     """The learning rate of each loss. A mean over ten classes makes gradients smaller, hence the higher rates."""
     base, higher = ablation(profile, epochs), (*RATES["sgd"], 1.0)
@@ -220,6 +238,7 @@ def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), 
     ]
 
 
+@experiment
 def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0, seeds: int = 0):
     """Each loss at the learning rate that did best in `loss_rates`."""
     base = ablation(profile, epochs)
@@ -229,6 +248,7 @@ def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits")
     )
 
 
+@experiment
 def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One regularisation at a time on top of cross-entropy; dropout acts after a hidden layer."""
     base = ablation(profile, epochs)
@@ -248,12 +268,14 @@ def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config
     )
 
 
+@experiment
 def optimizer_rates(profile: str, names=training.OPTIMIZERS, epochs: int = 0) -> list[Config]:
     """The learning rate of each optimizer, on the validation split."""
     base = ablation(profile, epochs)
     return [config for name in names for config in rates(replace(base, optimizer=name), RATES[name])]
 
 
+@experiment
 def optimizers(profile: str, names=training.OPTIMIZERS, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """Each optimizer at the learning rate that did best in `optimizer_rates`."""
     base = ablation(profile, epochs)
@@ -261,6 +283,7 @@ def optimizers(profile: str, names=training.OPTIMIZERS, epochs: int = 0, seeds: 
     return each_seed([replace(base, optimizer=name, learning_rate=best[name]) for name in names], base, profile, seeds)
 
 
+@experiment
 def schedules(
     profile: str, names=("constant", "multi_step", "cosine", "one_cycle", linear), epochs: int = 0, seeds: int = 0
 ) -> list[Config]:
@@ -269,6 +292,7 @@ def schedules(
     return each_seed([replace(base, schedule=name) for name in names], base, profile, seeds)
 
 
+@experiment
 def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One component or strategy at a time, changed in the baseline, which comes first."""
     base = ablation(profile, epochs)
@@ -288,6 +312,7 @@ def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     return each_seed([base, *(replace(base, **change) for change in changes)], base, profile, seeds)
 
 
+@experiment
 def original_best(profile: str) -> list[Config]:
     """The original's best model as its Table 2 names it. Its rate is not given there: Adam's usual one is taken.
 
@@ -340,6 +365,7 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
     )
 
 
+@experiment
 def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network with several seeds; and the first seed again on the validation split, for its calibration."""
     base = replace(fast_config(profile, epochs), keep_logits=True)
@@ -350,6 +376,7 @@ def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     return [*each, replace(base, evaluate="validation")]
 
 
+@experiment
 def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
     """The same with twice the filters and twice the epochs: the best model, so its weights are kept at full size."""
     base = fast_config(profile, epochs)
@@ -384,6 +411,7 @@ def ideas(base: Config) -> dict[str, dict]:
     }
 
 
+@experiment
 def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network, then without one of its ideas at a time; at full size in fewer epochs, to pay for the seeds."""
     base = fast_config(profile, epochs or {"full": 3}.get(profile, 0))
@@ -410,6 +438,7 @@ def bn_size(profile: str, epochs: int = 0) -> dict:
     return sizes[profile] | dict(schedule="constant", weight_decay=0.0) | ({"epochs": epochs} if epochs else {})
 
 
+@experiment
 def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """VGG-A with and without batch norm at each learning rate, by Adam as in the original: a loss for every step.
 
@@ -441,6 +470,7 @@ def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, se
     ]
 
 
+@experiment
 def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """Both networks by plain gradient descent (no momentum: a step goes along the gradient), the landscape measured."""
     every = {"smoke": 5, "quick": 10, "full": 50}[profile]
@@ -460,6 +490,7 @@ def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     ]
 
 
+@experiment
 def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The same, and the network whose batch norms are followed by noise; the shift of layers' inputs measured."""
     every = {"smoke": 5, "quick": 10, "full": 50}[profile]
@@ -477,34 +508,6 @@ def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
         for seed in range(seeds or {"smoke": 2, "quick": 1, "full": 3}[profile])
         for name in ("vgg_a", "vgg_a_bn", "vgg_a_bn_noise")
     ]
-
-
-EXPERIMENTS = {
-    f.__name__: f
-    for f in (
-        table_1,
-        table_1_seeds,
-        table_1_recipe,
-        inside,
-        activations,
-        activations_others,
-        loss_rates,
-        losses,
-        losses_tuned,
-        regularisation,
-        optimizer_rates,
-        optimizers,
-        schedules,
-        components,
-        original_best,
-        fast,
-        fast_wide,
-        fast_ablation,
-        bn_band,
-        bn_measured,
-        bn_control,
-    )
-}
 
 
 def configs(experiment: str, profile: str) -> list[Config]:

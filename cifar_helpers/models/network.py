@@ -1,6 +1,6 @@
 """What all networks share: the way from an image to ten scores, and the scaling of their filters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,6 +17,21 @@ class Parts(NamedTuple):
     tail: nn.Module = nn.Identity()
     head_scale: float = 1.0  # of the classifier's first weights
     hidden: tuple[int, ...] = ()  # fully connected layers that belong to the architecture (VGG)
+
+
+FAMILIES: dict[str, Callable[[float], Parts]] = {}
+TITLES: dict[str, str] = {}
+
+
+def family(title: str) -> Callable:
+    """What makes a function of the width a network: its name is the network's, `title` is what readers see."""
+
+    def register(parts: Callable[[float], Parts]) -> Callable[[float], Parts]:
+        FAMILIES[parts.__name__] = parts
+        TITLES[parts.__name__] = title
+        return parts
+
+    return register
 
 
 class Network(nn.Module):

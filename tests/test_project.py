@@ -1,5 +1,6 @@
 """What holds the repository together: one list of dependencies, clean notebooks, no result typed by hand."""
 
+import itertools
 import json
 import re
 import tomllib
@@ -13,7 +14,10 @@ from cifar_helpers import paths, pipeline
 
 NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
-DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+DEPENDENCIES = [
+    Requirement(line)
+    for line in [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
+]
 LOCK = [line for line in (paths.ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
 
 
@@ -32,7 +36,7 @@ def test_conda_environment_has_no_list_of_its_own():
     environment = yaml.safe_load((paths.ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
     assert {re.split("[=<>]", name)[0] for name in conda} == {"python", "nodejs", "make", "pip"}
-    assert pip == {"pip": ["-c requirements.lock", "-e .[test]"]}
+    assert pip == {"pip": ["-c requirements.lock", "-e .[test,site]"]}
     python = next(name for name in conda if name.startswith("python="))
     assert python.removeprefix("python=") == PROJECT["requires-python"].removeprefix(">=")
     # the Makefile uses this environment, where it is active, by its name

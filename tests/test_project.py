@@ -76,6 +76,14 @@ def test_report_has_no_number_typed_by_hand():
     assert typed_numbers((paths.ROOT / "report/report.tex").read_text()) == []
 
 
+def test_report_refers_to_every_figure_table_and_reference():
+    tex = (paths.ROOT / "report/report.tex").read_text().split(r"\begin{document}")[1]
+    shown = {f"{kind[:3]}:{name}" for kind, name in re.findall(r"\\result(figure|table)\{(\w+)\}", tex)}
+    assert shown <= set(re.findall(r"\\ref\{([^}]*)\}", tex))
+    cited = {name for group in re.findall(r"\\cite\{([^}]*)\}", tex) for name in group.split(",")}
+    assert cited == set(re.findall(r"@\w+\{([^,]*),", (paths.ROOT / "report/references.bib").read_text()))
+
+
 def test_every_number_of_the_original_would_be_noticed():
     original = json.loads((paths.ROOT / "report/original_results.json").read_text())
     numbers = [

@@ -167,6 +167,7 @@ def test_progress_bar_moves_and_leaves_nothing_behind(address):
         start(page)
         bar.wait_for(timeout=30 * SECOND)
         assert "steps" in page.locator(".jp-OutputArea").inner_text()
+        page.wait_for_function(r"/[1-9]\d*\/30/.test(document.querySelector('.jp-OutputArea').innerText)")
         page.screenshot(path=SCREENSHOTS / "bar.png")
         wait(page)
         bar.wait_for(state="hidden")

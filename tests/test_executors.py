@@ -1,10 +1,12 @@
 """Trainings side by side: a record made anywhere is the record made alone."""
 
 import dataclasses
+import multiprocessing
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -129,6 +131,23 @@ def test_killed_process_pool_says_what_to_do(results):
         future = pool.submit(os._exit, 9)
         future.exception()
         runs.get_all("tiny", "smoke", executor=pool, configs=[TINY])
+
+
+def killed_while_its_worker_sleeps(folder):
+    with executors.processes(1) as pool:
+        (folder / "pid").write_text(str(pool.submit(os.getpid).result()))
+        pool.submit(time.sleep, 600)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=killed_while_its_worker_sleeps, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    stat = Path("/proc") / (tmp_path / "pid").read_text() / "stat"
+    until(lambda: not stat.exists() or stat.read_text().split()[2] == "Z")
 
 
 def test_what_has_a_record_needs_no_worker(results):

@@ -1,7 +1,9 @@
 # make report                   set up, fetch, run the notebooks on the committed records, build the PDF
 # make report PROFILE=quick     the same in miniature, trained on this machine
 # make test                     unit tests, the whole pipeline on made-up images, the notebooks
-# make lab                      JupyterLab
+# make test-lab                 JupyterLab in a browser: all cells run, each control moved
+# make lab                      JupyterLab, on a page that lists the notebooks
+# make html                     the notebooks as a small site, from their stored outputs
 # make clean                    remove build/: every result but the committed ones
 
 PROFILE ?= full
@@ -12,11 +14,14 @@ $(if $(filter $(PROFILE),smoke quick full),,$(error PROFILE=$(PROFILE): choose f
 ifeq ($(CONDA_DEFAULT_ENV),cifar-helpers)
 BIN := $(CONDA_PREFIX)/bin
 SETUP :=
+TEST_SETUP :=
 else
 BIN := $(CURDIR)/.venv/bin
 SETUP := .venv/installed
+TEST_SETUP := .venv/installed-test
 endif
 export PATH := $(BIN):$(PATH)
+COMMA := ,
 # Notebooks that do not need each other run side by side.
 MAKEFLAGS += --jobs=2 --no-print-directory
 
@@ -26,14 +31,11 @@ STEPS := build/$(PROFILE)/steps
 # The two that take longest come first.
 NOTEBOOKS := 08_grad_cam 07_filters $(filter-out 07_% 08_%, $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb))))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
-EXPERIMENTS := table_1 table_1_seeds table_1_recipe inside original_best optimizer_rates loss_rates activations \
-  activations_others losses losses_tuned regularisation optimizers schedules components fast fast_wide bn_band \
-  bn_measured bn_control
 # Of about 2.5 GB each, on a GPU too.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
-.PHONY: report test lab clean
+.PHONY: report test test-lab lab html clean
 .DELETE_ON_ERROR:
 
 report: $(PDF)
@@ -49,11 +51,11 @@ $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
 	@touch $@
 
 # Records are found by their config: this trains only what is missing. A process per core does more than all cores in
-# one process. The sweeps come first, since others read them. The full profile shows what has been run: its trainings
+# one process. The full profile shows what has been run: its trainings
 # take hours, and each is started by name.
 $(STEPS)/trainings: $(CODE) $(STEPS)/data
 ifneq ($(PROFILE),full)
-	$(RUN) train $(EXPERIMENTS) --profile $(PROFILE) --workers $(WORKERS)
+	$(RUN) train --profile $(PROFILE) --workers $(WORKERS)
 	$(RUN) search --profile $(PROFILE) --workers $(WORKERS)
 endif
 	@touch $@
@@ -63,19 +65,29 @@ $(STEPS)/data: $(SETUP)
 	$(RUN) data --profile $(PROFILE)
 	@touch $@
 
-.venv/installed: pyproject.toml requirements.lock
+.venv/installed .venv/installed-test: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --constraint requirements.lock --editable '.[test]'
-	@touch $@
+	.venv/bin/python -m pip install --quiet --constraint requirements.lock --editable \
+	  '.$(if $(findstring test,$@),[test$(COMMA)site])'
+	@touch .venv/installed $@
 
 # One after the other: tests that measure, and two CPU cores.
-test: $(SETUP)
+test: $(TEST_SETUP)
+	ruff check . && ruff format --check . && mypy
 	pytest
 	$(MAKE) report PROFILE=smoke
 	CIFAR_PROFILE=smoke pytest --nbval-lax --nbval-current-env notebooks
 
+# JupyterLab in a headless Chromium: minutes, so not a part of `make test`.
+test-lab: $(TEST_SETUP)
+	pytest -m lab
+
 lab: $(SETUP)
-	jupyter lab notebooks
+	jupyter lab --LabApp.app_settings_dir=site/lab --LabApp.default_url=/lab/tree/notebooks/README.md
+
+html: $(TEST_SETUP)
+	sphinx-build -q -W -c site -b html -d build/site-cache . build/site
+	@echo build/site/index.html
 
 clean:
 	rm -rf build

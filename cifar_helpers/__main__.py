@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     }.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == "train":
-            command.add_argument("experiments", nargs="+", metavar="experiment")
+            command.add_argument("experiments", nargs="*", metavar="experiment", help="default: all of the profile")
             places = command.add_mutually_exclusive_group()
             places.add_argument("--workers", type=int, default=1, help="processes that train side by side")
             places.add_argument(
@@ -63,19 +63,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(options) -> int:
-    from contextlib import nullcontext
+    from contextlib import AbstractContextManager, nullcontext
 
     from cifar_helpers import executors, experiments, runs
 
     profile = experiments.profile(options.profile)
-    for name in options.experiments:  # an unknown name is told before anything starts
+    skipped = experiments.FULL_ONLY if profile != "full" else ()
+    names = options.experiments or [name for name in experiments.EXPERIMENTS if name not in skipped]
+    for name in names:  # an unknown name is told before anything starts
         experiments.known(name)
     if options.scheduler:
-        place = executors.dask(options.scheduler)
+        place: AbstractContextManager = executors.dask(options.scheduler)
     else:
         place = executors.processes(options.workers) if options.workers != 1 else nullcontext()
     with place as executor:
-        for name in options.experiments:
+        for name in names:
             for run in runs.get_all(name, profile, options.device, executor):
                 record = run.record
                 measured = record.get("test_accuracy", record.get("validation_accuracy"))

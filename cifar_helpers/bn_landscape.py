@@ -108,7 +108,7 @@ def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dic
     return [{name: float(value) for name, value in row.items()}]  # a checkpoint holds no numpy scalars
 
 
-def shift(model: nn.Module, batch: tuple, held: Batches, config) -> list[dict]:
+def shift(model: models.Network, batch: tuple, held: Batches, config) -> list[dict]:
     """How far one step moves the distribution of each later stage's input: a row per stage of layer, shift.
 
     Each channel of the input to stages 2, 3, ... has a mean m_c and a standard deviation s_c over the positions of
@@ -262,7 +262,7 @@ def measured(runs: Sequence) -> pd.DataFrame:
     return table.fillna(np.inf)
 
 
-def _moments(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+def _moments(model: models.Network, images: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """(mean, standard deviation) of each channel of the inputs to stages 2, 3, ..."""
     found = {}
     later = list(models.stages(model).items())[1:]

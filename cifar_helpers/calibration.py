@@ -21,15 +21,15 @@ def probabilities(logits: np.ndarray, readout: str = "softmax") -> np.ndarray:
     readout: "softmax"; "sigmoid", one logistic function per class, divided by their sum; "clipped", the logits
     themselves, those below 0 set to 0, divided by their sum. Each keeps the order of a row's logits.
     """
-    logits = torch.as_tensor(logits, dtype=torch.float64)
+    scores = torch.as_tensor(logits, dtype=torch.float64)
     match readout:
         case "softmax":
-            shares = logits.softmax(1)
+            shares = scores.softmax(1)
         case "sigmoid":
             # a quotient of exponentials, since 1 / (1 + exp(-z)) of all classes may round to 0
-            shares = torch.nn.functional.logsigmoid(logits).softmax(1)
+            shares = torch.nn.functional.logsigmoid(scores).softmax(1)
         case "clipped":
-            shares = logits.clamp(min=0) + 1e-9 * logits.softmax(1)  # the softmax only breaks ties, of zeros say
+            shares = scores.clamp(min=0) + 1e-9 * scores.softmax(1)  # the softmax only breaks ties, of zeros say
             shares = shares / shares.sum(1, keepdim=True)
         case _:
             raise ValueError(f"unknown readout {readout!r}; choose from softmax, sigmoid, clipped")
@@ -66,8 +66,8 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15, re
     """
     if not np.isfinite(logits).all():
         return float("nan")
-    shares, labels = torch.as_tensor(probabilities(logits, readout)), torch.as_tensor(labels)
-    return 100 * multiclass_calibration_error(shares, labels, shares.shape[1], n_bins=bins, norm="l1").item()
+    shares, wanted = torch.as_tensor(probabilities(logits, readout)), torch.as_tensor(labels)
+    return 100 * multiclass_calibration_error(shares, wanted, shares.shape[1], n_bins=bins, norm="l1").item()
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:

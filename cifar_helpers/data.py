@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,8 @@ def load(folder: str | os.PathLike | None = None) -> Cifar10:
     folders = [Path(folder).expanduser()] if folder else []
     if folders and folders[0].exists() and not folders[0].is_dir():
         raise DataError(f"CIFAR_DATA is to name a folder; {folder} is a file. Name the folder that holds it.")
-    return Cifar10(**sources.fetch(list(dict.fromkeys([*folders, cache_folder()]))))
+    arrays: dict[str, Any] = sources.fetch(list(dict.fromkeys([*folders, cache_folder()])))
+    return Cifar10(**arrays)
 
 
 def synthetic(seed: int = 0, train: int = 2000, test: int = 500) -> Cifar10:

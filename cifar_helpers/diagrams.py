@@ -21,7 +21,7 @@ def draw(boxes: dict, arrows: list, size: tuple[float, float] = (8, 2)) -> Figur
         label = axis.text(x, y, text, ha="center", va="center", fontsize=9, bbox=style)
         patches[name] = label.get_bbox_patch()
     for start, end, *bend in arrows:
-        style = {
+        arrow = {
             "arrowstyle": "-|>",
             "color": "0.3",
             "patchA": patches[start],
@@ -30,5 +30,5 @@ def draw(boxes: dict, arrows: list, size: tuple[float, float] = (8, 2)) -> Figur
             "shrinkB": 1,
             "connectionstyle": f"arc3,rad={bend[0] if bend else 0}",
         }
-        axis.annotate("", xy=boxes[end][:2], xytext=boxes[start][:2], arrowprops=style)
+        axis.annotate("", xy=boxes[end][:2], xytext=boxes[start][:2], arrowprops=arrow)
     return figure

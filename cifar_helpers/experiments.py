@@ -5,11 +5,11 @@ profile's own numbers) and the names to compare.
 """
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from cifar_helpers import data, models, training
 from cifar_helpers.losses import LOSSES
@@ -18,6 +18,16 @@ from cifar_helpers.training import Config
 
 PROFILES = ("smoke", "quick", "full")
 TABLE_1 = ("resnet18", "resnext50_32x4d", "dpn26", "dla", "densenet121")
+
+
+EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of this file: sweeps before what reads them
+FULL_ONLY = ("fast_ablation",)  # smaller profiles show it from the committed runs
+
+
+def experiment(configs: Callable[..., list[Config]]) -> Callable[..., list[Config]]:
+    """What makes a function of the profile an experiment: `train`, `runs` and the notebooks know it by its name."""
+    EXPERIMENTS[configs.__name__] = configs
+    return configs
 
 
 def profile(name: str | None = None) -> str:
@@ -39,7 +49,7 @@ def linear(t: float) -> float:
 
 
 # The best on held-out images of table_1_recipe. Small images first, as in the fast network, save a fifth of the time.
-RECIPE = dict(
+RECIPE: dict[str, Any] = dict(
     optimizer="muon",
     learning_rate=0.06,
     momentum=0.6,
@@ -51,9 +61,10 @@ RECIPE = dict(
 )
 
 
+@experiment
 def table_1(profile: str) -> list[Config]:
     """The five networks of Table 1, equal in all but the network."""
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         # narrow networks, so that a test of the whole pipeline takes seconds; in bfloat16 the first steps, in which
         # oneDNN prepares its kernels, cost more than all others save
         "smoke": dict(
@@ -69,15 +80,17 @@ def table_1(profile: str) -> list[Config]:
         # small batches, since so few images make few steps
         "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.02),
         "full": dict(epochs=8, tta=True, **RECIPE),
-    }[profile]
-    return [Config(model=name, **size) for name in TABLE_1]
+    }
+    return [Config(model=name, **sizes[profile]) for name in TABLE_1]
 
 
+@experiment
 def table_1_seeds(profile: str) -> list[Config]:
     """Two more seeds of Table 1's ResNet18: how much a seed alone changes."""
     return [replace(table_1(profile)[0], seed=seed, keep_weights=False) for seed in (1, 2)]
 
 
+@experiment
 def table_1_recipe(profile: str) -> list[Config]:
     """What the recipe of Table 1 was chosen from: ResNet18 on the validation split; the best is used for all five.
 
@@ -87,7 +100,7 @@ def table_1_recipe(profile: str) -> list[Config]:
     if profile == "full":
         sgd = Config("resnet18", width=0.25, epochs=resnet.epochs, evaluate="validation")
         muon = replace(sgd, **RECIPE)
-        small = dict(small_side=24, small_share=0.5)
+        small: dict[str, Any] = dict(small_side=24, small_share=0.5)
         return [
             sgd,
             replace(sgd, label_smoothing=0.1, schedule=linear, warmup=0.15),
@@ -95,16 +108,19 @@ def table_1_recipe(profile: str) -> list[Config]:
             replace(muon, learning_rate=0.12, alternate=True, reflect=True),
             *(replace(muon, learning_rate=rate, **small) for rate in (0.06, 0.12)),
         ]
-    size = dict(evaluate="validation", keep_weights=False, test_images=2000 if profile == "quick" else None)
+    size: dict[str, Any] = dict(
+        evaluate="validation", keep_weights=False, test_images=2000 if profile == "quick" else None
+    )
     return [replace(resnet, learning_rate=rate, **size) for rate in (0.005, 0.01, 0.02, 0.05, 0.1)]
 
 
+@experiment
 def inside(profile: str) -> list[Config]:
     """The networks that are looked into: Table 1's five at a quarter of their filters, their weights kept.
 
     The weights of all five at full width are 138 MB, more than a repository should hold.
     """
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
             data="synthetic",
             images=320,
@@ -116,8 +132,8 @@ def inside(profile: str) -> list[Config]:
         ),
         "quick": dict(images=2000, test_images=500, epochs=6, batch_size=32, learning_rate=0.03),
         "full": dict(epochs=3, **RECIPE),  # narrow groups of filters are slow on a CPU: half an hour for all five
-    }[profile]
-    return [Config(model=name, width=0.25, keep_weights=True, **size) for name in TABLE_1]
+    }
+    return [Config(model=name, width=0.25, keep_weights=True, **sizes[profile]) for name in TABLE_1]
 
 
 SEEDS = {"smoke": 2, "quick": 3, "full": 3}
@@ -136,7 +152,7 @@ def ablation(profile: str, epochs: int = 0) -> Config:
     A sixteenth of ResNet18's multiply-adds pays for several seeds. Left out by that: whether an option gains or
     loses in networks that are wide enough to memorise the images.
     """
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
             data="synthetic",
             images=100,
@@ -149,8 +165,8 @@ def ablation(profile: str, epochs: int = 0) -> Config:
         ),
         "quick": dict(images=640, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
         "full": dict(epochs=15, learning_rate=0.1, width=0.25),
-    }[profile]
-    return Config("resnet18", **size | ({"epochs": epochs} if epochs else {}))
+    }
+    return Config("resnet18", **sizes[profile] | ({"epochs": epochs} if epochs else {}))
 
 
 def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int = 0) -> list[Config]:
@@ -158,7 +174,7 @@ def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int 
 
     The baseline keeps whatever any ablation wants of it, so that one record serves all of them.
     """
-    kept = {"keep_logits": True, "measure": "silent_units"}
+    kept: dict[str, Any] = {"keep_logits": True, "measure": "silent_units"}
     configs = [
         replace(config, **kept) if replace(config, keep_logits=False, measure="") == base else config
         for config in configs
@@ -166,6 +182,7 @@ def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int 
     return [replace(config, seed=seed) for config in configs for seed in range(seeds or SEEDS[profile])]
 
 
+@experiment
 def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epochs: int = 0, seeds: int = 0):
     """One activation in every place of the network; silent units are counted for ReLU and LeakyReLU."""
     base = ablation(profile, epochs)
@@ -180,19 +197,21 @@ def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epoc
     )
 
 
+@experiment
 def activations_others(
     profile: str,
-    names=("selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh"),
+    names=tuple(name for name in models.ACTIVATIONS if name not in ("relu6", "leaky_relu", "elu")),
     epochs: int = 0,
     seeds: int = 0,
 ) -> list[Config]:
-    """The report's other activations, against ReLU, in half the epochs."""
+    """All other activations, against ReLU, in half the epochs."""
     base = ablation(profile, epochs)
     base = replace(base, epochs=max(1, base.epochs // 2))
     names = dict.fromkeys(("relu", *names))
     return each_seed([replace(base, activation=name) for name in names], base, profile, seeds)
 
 
+@experiment
 def losses(profile: str, names=tuple(LOSSES), epochs: int = 0, seeds: int = 0) -> list[Config]:
     """All losses at one learning rate, as in the original."""
     base = ablation(profile, epochs)
@@ -208,6 +227,7 @@ def rates(config: Config, values: Iterable[float]) -> list[Config]:
     ]
 
 
+@experiment
 def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0) -> list[Config]:
     """The learning rate of each loss. A mean over ten classes makes gradients smaller, hence the higher rates."""
     base, higher = ablation(profile, epochs), (*RATES["sgd"], 1.0)
@@ -218,6 +238,7 @@ def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), 
     ]
 
 
+@experiment
 def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0, seeds: int = 0):
     """Each loss at the learning rate that did best in `loss_rates`."""
     base = ablation(profile, epochs)
@@ -227,6 +248,7 @@ def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits")
     )
 
 
+@experiment
 def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One regularisation at a time on top of cross-entropy; dropout acts after a hidden layer."""
     base = ablation(profile, epochs)
@@ -246,12 +268,14 @@ def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config
     )
 
 
+@experiment
 def optimizer_rates(profile: str, names=training.OPTIMIZERS, epochs: int = 0) -> list[Config]:
     """The learning rate of each optimizer, on the validation split."""
     base = ablation(profile, epochs)
     return [config for name in names for config in rates(replace(base, optimizer=name), RATES[name])]
 
 
+@experiment
 def optimizers(profile: str, names=training.OPTIMIZERS, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """Each optimizer at the learning rate that did best in `optimizer_rates`."""
     base = ablation(profile, epochs)
@@ -259,6 +283,7 @@ def optimizers(profile: str, names=training.OPTIMIZERS, epochs: int = 0, seeds: 
     return each_seed([replace(base, optimizer=name, learning_rate=best[name]) for name in names], base, profile, seeds)
 
 
+@experiment
 def schedules(
     profile: str, names=("constant", "multi_step", "cosine", "one_cycle", linear), epochs: int = 0, seeds: int = 0
 ) -> list[Config]:
@@ -267,10 +292,11 @@ def schedules(
     return each_seed([replace(base, schedule=name) for name in names], base, profile, seeds)
 
 
+@experiment
 def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One component or strategy at a time, changed in the baseline, which comes first."""
     base = ablation(profile, epochs)
-    changes = [
+    changes: list[dict[str, Any]] = [
         dict(hidden=(64,)),
         dict(hidden=(256,)),
         dict(hidden=(256, 128)),
@@ -286,6 +312,7 @@ def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     return each_seed([base, *(replace(base, **change) for change in changes)], base, profile, seeds)
 
 
+@experiment
 def original_best(profile: str) -> list[Config]:
     """The original's best model as its Table 2 names it. Its rate is not given there: Adam's usual one is taken.
 
@@ -302,7 +329,7 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
 
     Layout and most of the method: arXiv 2404.00498 (airbench94) and its later version with Muon, whose rates these are.
     """
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
             data="synthetic",
             images=200,
@@ -315,7 +342,8 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
         ),
         "quick": dict(images=1500, test_images=500, epochs=4, batch_size=100, small_share=0.5),
         "full": dict(epochs=12, batch_size=2000, small_share=0.5),
-    }[profile] | ({"epochs": epochs} if epochs else {})
+    }
+    size = sizes[profile] | ({"epochs": epochs} if epochs else {})
     batch = size["batch_size"]  # what SGD trains has a rate per image of the batch
     return Config(
         "fast_cnn",
@@ -337,6 +365,7 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
     )
 
 
+@experiment
 def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network with several seeds; and the first seed again on the validation split, for its calibration."""
     base = replace(fast_config(profile, epochs), keep_logits=True)
@@ -347,6 +376,7 @@ def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     return [*each, replace(base, evaluate="validation")]
 
 
+@experiment
 def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
     """The same with twice the filters and twice the epochs: the best model, so its weights are kept at full size."""
     base = fast_config(profile, epochs)
@@ -381,6 +411,7 @@ def ideas(base: Config) -> dict[str, dict]:
     }
 
 
+@experiment
 def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network, then without one of its ideas at a time; at full size in fewer epochs, to pay for the seeds."""
     base = fast_config(profile, epochs or {"full": 3}.get(profile, 0))
@@ -396,17 +427,18 @@ BN_RATES = (1e-4, 5e-4, 1e-3, 2e-3)  # the original's
 
 def bn_size(profile: str, epochs: int = 0) -> dict:
     """What all runs of the batch-norm study share. No L2, so that the loss which is recorded is what is descended."""
-    size = {
+    sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
             data="synthetic", images=320, test_images=100, epochs=3, batch_size=32, width=0.125, precision="float32"
         ),
         # narrow networks and small batches: steps are what the figures need
         "quick": dict(images=3200, test_images=500, epochs=8, batch_size=64, width=0.25),
         "full": dict(epochs=26),  # 390 steps an epoch: more than the original's 10,000
-    }[profile]
-    return size | dict(schedule="constant", weight_decay=0.0) | ({"epochs": epochs} if epochs else {})
+    }
+    return sizes[profile] | dict(schedule="constant", weight_decay=0.0) | ({"epochs": epochs} if epochs else {})
 
 
+@experiment
 def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """VGG-A with and without batch norm at each learning rate, by Adam as in the original: a loss for every step.
 
@@ -438,6 +470,7 @@ def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, se
     ]
 
 
+@experiment
 def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """Both networks by plain gradient descent (no momentum: a step goes along the gradient), the landscape measured."""
     every = {"smoke": 5, "quick": 10, "full": 50}[profile]
@@ -457,6 +490,7 @@ def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     ]
 
 
+@experiment
 def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The same, and the network whose batch norms are followed by noise; the shift of layers' inputs measured."""
     every = {"smoke": 5, "quick": 10, "full": 50}[profile]
@@ -474,43 +508,6 @@ def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
         for seed in range(seeds or {"smoke": 2, "quick": 1, "full": 3}[profile])
         for name in ("vgg_a", "vgg_a_bn", "vgg_a_bn_noise")
     ]
-
-
-def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -> list[float]:
-    """The numbers that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for the default."""
-    text = value.strip().removeprefix("[").removesuffix("]") if isinstance(value, str) else ",".join(map(str, value))
-    try:
-        return [float(part) for part in text.split(",")] if text else list(default)
-    except ValueError as error:
-        raise ValueError(f"{what}={value!r} is no list of numbers: {error}") from None
-
-
-EXPERIMENTS = {
-    f.__name__: f
-    for f in (
-        table_1,
-        table_1_seeds,
-        table_1_recipe,
-        inside,
-        activations,
-        activations_others,
-        loss_rates,
-        losses,
-        losses_tuned,
-        regularisation,
-        optimizer_rates,
-        optimizers,
-        schedules,
-        components,
-        original_best,
-        fast,
-        fast_wide,
-        fast_ablation,
-        bn_band,
-        bn_measured,
-        bn_control,
-    )
-}
 
 
 def configs(experiment: str, profile: str) -> list[Config]:
@@ -575,24 +572,3 @@ def _difference(field: str, value, usual) -> str:
         case "label_smoothing":
             return "label smoothing"
     return f"{field} {value}".replace("_", " ")
-
-
-def choose(value: str | Iterable[str], known: Iterable[str], what: str) -> list[str]:
-    """The names that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for all known ones.
-
-    ValueError lists the known names where one is unknown.
-    """
-    known = list(known)
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            names = json.loads(text) if text.startswith("[") else [name.strip() for name in text.split(",")]
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{what}={text!r} is no list of names: {error}") from None
-    else:
-        names = value
-    names = [name for name in dict.fromkeys(names) if name] or known
-    for name in names:
-        if name not in known:
-            raise ValueError(f"unknown name {name!r} in {what}; choose from {', '.join(map(str, known))}")
-    return names

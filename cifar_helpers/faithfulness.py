@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from cifar_helpers.interpret import looked_into
-from cifar_helpers.models.network import initialise
+from cifar_helpers.models.network import Network, initialise
 from cifar_helpers.training import autocast
 
 BLUR = 11, 5.0  # pixels of the kernel, and its sigma: those of Petsiuk et al., though their images are 224 wide
@@ -120,7 +120,7 @@ def areas(curves: dict[str, dict[str, Tensor]], at: Tensor) -> dict[str, dict[st
     }
 
 
-def cascade(model: nn.Module, seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
+def cascade(model: Network, seed: int = 0) -> Iterator[tuple[str, Network]]:
     """The network as it is, then with its weights drawn anew from the head down: (what was drawn last, a copy).
 
     The parts in order: "none", "head", the tail if it has weights, the last stage to the first, "stem". Each copy
@@ -138,8 +138,8 @@ def cascade(model: nn.Module, seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1000 * seed + number)
             for module in part.modules():
-                if hasattr(module, "reset_parameters"):
-                    module.reset_parameters()
+                if reset := getattr(module, "reset_parameters", None):
+                    reset()
             initialise(part)  # convolutions start as they do in `models.build`
         yield name.removeprefix("stages."), copy.deepcopy(current)
 

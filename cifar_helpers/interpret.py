@@ -6,6 +6,7 @@ The methods are captum's. What is here are the networks to look into, the places
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
@@ -33,13 +34,13 @@ def networks(profile: str | None = None) -> dict[str, Run]:
     return {run.config.model: run for run in runs.get_all("inside", profile)}
 
 
-def stages(model: nn.Module) -> dict[str, tuple[int, ...]]:
+def stages(model: models.Network) -> dict[str, tuple[int, ...]]:
     """The shape (C, H, W) of what each stage gives for one image, in order; (C,) where that is no map."""
     maps = feature_maps(model, torch.zeros(1, 3, 32, 32, device=next(model.parameters()).device))
     return {name: tuple(values.shape[1:]) for name, values in maps.items()}
 
 
-def stage(model: nn.Module, name: str | None = None) -> nn.Module:
+def stage(model: models.Network, name: str | None = None) -> nn.Module:
     """The stage called `name` ("stage1", ...), or the last one whose output has positions.
 
     ValueError lists the stages where there is none of the name, or no more than one position is left after it.
@@ -63,7 +64,7 @@ def first_filters(model: nn.Module) -> Tensor:
 
 
 @torch.no_grad()
-def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+def feature_maps(model: models.Network, images: Tensor) -> dict[str, Tensor]:
     """What each stage gives for images (B, 3, 32, 32): stage -> (B, C, H, W)."""
     check_images(images)
     with looked_into(model):
@@ -75,7 +76,7 @@ def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
 
 
 def grad_cam(
-    model: nn.Module,
+    model: models.Network,
     images: Tensor,
     classes: int | Sequence[int] | Tensor | None = None,
     stage: str | None = None,
@@ -102,7 +103,7 @@ def grad_cam(
 
 
 def attributions(
-    model: nn.Module,
+    model: models.Network,
     images: Tensor,
     classes: int | Sequence[int] | Tensor | None = None,
     methods: Sequence[str] = METHODS,
@@ -191,7 +192,9 @@ def looked_into(model: nn.Module) -> Iterator[nn.Module]:
 
     A module that works in place writes over what a hook on the layer before it has kept.
     """
-    modes = [(module, module.training, getattr(module, "inplace", None)) for module in model.modules()]
+    modes: list[tuple[Any, bool, bool | None]] = [  # Any: not every module has an attribute `inplace`
+        (module, module.training, getattr(module, "inplace", None)) for module in model.modules()
+    ]
     try:
         model.eval()
         for module, _, inplace in modes:

@@ -1,5 +1,6 @@
 """The loss around trained weights in two random directions, filter-normalised (Li et al. 2018, arXiv 1712.09913)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ class Surface:
     losses: np.ndarray  # (points, points)
 
 
-def direction(parameters: list[torch.Tensor], generator: torch.Generator) -> list[torch.Tensor]:
+def direction(parameters: Sequence[torch.Tensor], generator: torch.Generator) -> list[torch.Tensor]:
     """A random direction in which each filter (each row of a matrix) has the norm of that filter of the weights.
 
     Biases and batch norm's scales and shifts (all that has one dimension) stay where they are: zero.

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from cifar_helpers import bn_landscape, units
 from cifar_helpers.batches import Batches
+from cifar_helpers.models import Network
 
 # f(model, (images, labels), held, config) -> rows. The model is in training mode, its next step is on the images
 # (B, 3, 32, 32) and labels (B,); `held` are the batches that the run is evaluated on. f leaves the model, its buffers
 # and the random numbers as they were, so that a measured run is the run that is measured.
-Measurement = Callable[[nn.Module, tuple[Tensor, Tensor], Batches, object], list[dict]]
+Measurement = Callable[[Network, tuple[Tensor, Tensor], Batches, object], list[dict]]
 
 MEASUREMENTS: dict[str, Measurement] = {
     "silent_units": units.silent_units,

@@ -32,6 +32,7 @@ class Muon(torch.optim.Muon):
     def step(self, closure=None):
         for weight, matrix in zip(self.filters, self.matrices):
             gradient = weight.grad
+            assert gradient is not None  # a step follows a backward pass
             if weight.is_contiguous(memory_format=torch.channels_last):
                 gradient = gradient.permute(0, 2, 3, 1)
             matrix.grad = gradient.reshape(len(weight), -1)
@@ -74,3 +75,5 @@ def optimizers_for(config, model: nn.Module) -> list[torch.optim.Optimizer]:
                 Muon([p for p in filters if p.dim() == 4], lr=config.learning_rate, momentum=config.momentum),
                 torch.optim.SGD(groups[1:], momentum=SGD_MOMENTUM, nesterov=True),
             ]
+        case _:
+            raise ValueError(f"unknown optimizer {config.optimizer!r}; choose from {', '.join(ALL)}")

@@ -9,23 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cifar_helpers.models.activations import MAKERS
+
 NAMES = {"train": "training images, augmented", "test": "test images", "validation": "held-out training images"}
 
 
 TITLES = {
-    "relu": "ReLU",
-    "relu6": "ReLU6",
-    "leaky_relu": "LeakyReLU",
-    "elu": "ELU",
-    "selu": "SELU",
-    "prelu": "PReLU",
-    "softplus": "Softplus",
-    "sigmoid": "Sigmoid",
-    "softmax": "Softmax",
-    "tanh": "Tanh",
-    "hardtanh": "Hardtanh",
-    "silu": "SiLU",
-    "gelu": "GELU",
+    **{name: getattr(maker, "func", maker).__name__ for name, maker in MAKERS.items()},  # torch's names
     "cross_entropy": "CrossEntropyLoss",
     "mse": "MSELoss",
     "bce_with_logits": "BCEWithLogitsLoss",
@@ -43,24 +33,11 @@ TITLES = {
 }
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = "os^DvPX*<>"
-# Within a group, the place decides. The gap keeps what is drawn together apart, as there are ten colours.
+# Within a group, the place decides. The gaps keep what is drawn together apart, as there are ten colours.
+FIRST = ("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu", "")
+FIRST += ("elu", *[""] * 6, "gelu", "silu")
 GROUPS = (
-    (
-        "relu",
-        "selu",
-        "prelu",
-        "softplus",
-        "sigmoid",
-        "softmax",
-        "tanh",
-        "hardtanh",
-        "relu6",
-        "leaky_relu",
-        "",
-        "elu",
-        "silu",
-        "gelu",
-    ),
+    (*FIRST, *(name for name in MAKERS if name not in FIRST)),
     ("cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin"),
     ("sgd", "adam", "rmsprop", "adadelta", "muon"),
     ("one_cycle", "constant", "multi_step", "cosine", "linear"),

@@ -18,7 +18,7 @@ CUT = 0.25  # cycles per pixel, half of what 32 pixels can hold: detail is what 
 L2 = (0.01, 0.1, 1.0)  # strengths that a linear probe chooses from
 
 
-def untrained(run: Run, images: Tensor) -> nn.Module:
+def untrained(run: Run, images: Tensor) -> models.Network:
     """The network that the run started from: its first weights, from its seed.
 
     The running statistics of its batch norms are those of `images` (B, 3, 32, 32): it has none of its own yet.
@@ -38,17 +38,18 @@ def untrained(run: Run, images: Tensor) -> nn.Module:
     return model.eval()
 
 
-def up_to(model: nn.Module, name: str) -> nn.Module:
+def up_to(model: models.Network, name: str) -> nn.Module:
     """The part of a network from the image to the output of a stage; ValueError as `interpret.stage`."""
     last = stage(model, name)
     parts = [model.stem]
     for part in models.stages(model).values():
         parts.append(part)
         if part is last:
-            return nn.Sequential(*parts)
+            break
+    return nn.Sequential(*parts)
 
 
-def unit_gradients(model: nn.Module, images: Tensor, name: str, seed: int = 0, batch: int = 50) -> Tensor:
+def unit_gradients(model: models.Network, images: Tensor, name: str, seed: int = 0, batch: int = 50) -> Tensor:
     """(B, 3, 32, 32): gradients of the stage's central unit f (a number per channel) with respect to each image.
 
     Of sum_k v_k f_k with random signs v, drawn for each image: the expectation of the squared gradient is then the sum
@@ -120,7 +121,7 @@ def bootstrap(
 
 
 @torch.no_grad()
-def pooled(model: nn.Module, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
+def pooled(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
     """Stage -> (B, C): the mean of each channel over its positions, for images (B, 3, 32, 32)."""
     check_images(images)
     features: dict[str, list[Tensor]] = {}
@@ -167,8 +168,8 @@ def _fit(features: Tensor, labels: Tensor, l2: float) -> nn.Linear:
 
     optimizer.step(loss)
     with torch.no_grad():  # for features as they are
-        layer.weight /= std
-        layer.bias -= layer.weight @ mean
+        layer.weight.div_(std)
+        layer.bias.sub_(layer.weight @ mean)
     return layer.requires_grad_(False)
 
 
@@ -194,7 +195,7 @@ def without_shape(images: Tensor, side: int = 8, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def peaks(model: nn.Module, images: Tensor, name: str, batch: int = 50) -> tuple[Tensor, Tensor, Tensor]:
+def peaks(model: models.Network, images: Tensor, name: str, batch: int = 50) -> tuple[Tensor, Tensor, Tensor]:
     """Of each channel of a stage for images (B, 3, 32, 32): largest value (B, C), its row and column (pixels), mean."""
     check_images(images)
     part, found = up_to(model, name), []
@@ -210,7 +211,7 @@ def peaks(model: nn.Module, images: Tensor, name: str, batch: int = 50) -> tuple
 
 
 def ascend(
-    model: nn.Module,
+    model: models.Network,
     name: str,
     channels: Sequence[int],
     steps: int = 64,

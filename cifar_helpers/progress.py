@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 tqdm.set_lock(threading.RLock())
 
 
-def bar(total: int, description: str, **options) -> tqdm:
+def bar(total: int | None, description: str, **options) -> tqdm:
     """A tqdm bar that is gone when it ends; a log file gets a line every half minute, not every refresh.
 
     TQDM_DISABLE=1, tqdm's own switch, silences it when notebooks are rendered (its notebook bar overlooks that).

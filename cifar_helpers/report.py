@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cifar_helpers import paths
+from cifar_helpers import appendix, paths
 
 LATEX_PACKAGES = "latexmk texlive-latex-recommended texlive-latex-extra lmodern"  # Debian's and Ubuntu's names
 ESCAPES = str.maketrans(
@@ -28,10 +28,11 @@ ESCAPES = str.maketrans(
 )
 
 
-def save_figure(figure: Figure, name: str, profile: str, of: str = "") -> None:
+def save_figure(figure: Figure, name: str, profile: str, of: str = "", caption: str = "") -> None:
     """Write figures/<name>.pdf (for the report) and .png (150 dpi, for a reader), marked where not of `full`.
 
-    `of` is the profile whose runs the figure shows, where that is not the notebook's own.
+    `of` is the profile whose runs the figure shows, where that is not the notebook's own. With a caption (plain text)
+    the figure stands in the report's appendix; those without one are placed by report.tex.
     """
     _check_name(name)
     shown = of or profile
@@ -58,6 +59,7 @@ def save_figure(figure: Figure, name: str, profile: str, of: str = "") -> None:
     told = {"CreationDate": None, "Keywords": f"profile: {shown}"}
     figure.savefig(folder / f"{name}.pdf", bbox_inches="tight", metadata=told)
     figure.savefig(folder / f"{name}.png", bbox_inches="tight", dpi=150)
+    _further("figure", name, caption, profile)
 
 
 def discard_figure(name: str, profile: str) -> None:
@@ -67,13 +69,22 @@ def discard_figure(name: str, profile: str) -> None:
         (paths.figures(profile) / f"{name}.{kind}").unlink(missing_ok=True)
 
 
-def save_table(frame: pd.DataFrame, name: str, profile: str, **options) -> None:
+def save_table(frame: pd.DataFrame, name: str, profile: str, caption: str = "", **options) -> None:
     """Write generated/<name>.tex, a booktabs tabular of the frame; `options` are those of Styler.format.
 
-    Text is escaped, floats have two decimals, a missing value is a dash, mere row numbers are left out.
+    Text is escaped, floats have two decimals, a missing value is a dash, mere row numbers are left out. With a caption
+    the table stands in the report's appendix.
     """
     _check_name(name)
     _write(paths.generated(profile) / f"{name}.tex", _tabular(frame, **options), profile)
+    _further("table", name, caption, profile)
+
+
+def _further(kind: str, name: str, caption: str, profile: str) -> None:
+    """Where there is a caption, write generated/further_<name>.tex, which the report's appendix reads."""
+    if caption:
+        text = rf"\result{kind}{{{name}}}{{{caption.translate(ESCAPES)}}}"
+        _write(paths.generated(profile) / f"further_{name}.tex", text, profile)
 
 
 COMPARISON = {
@@ -155,6 +166,7 @@ def build_pdf(profile: str) -> Path:
             rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (0.27, 0.22, 0.24, 0.27)
         )
         _write(paths.generated(profile) / "conclusions.tex", _tabular(found[CLAIM], column_format=widths), small)
+    _write(paths.generated(profile) / "runs.tex", appendix.runs_tex(profile), profile)
     _write(work / "inputs.tex", _inputs(profile), profile)
     relative = work.relative_to(paths.ROOT).as_posix()  # relative to ROOT: no spaces or # of someone's folder
     command = [
@@ -201,6 +213,8 @@ def _inputs(profile: str) -> str:
         _macros(_original_numbers(_original())),
     ]
     lines += [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("numbers_*.tex"))]
+    further = [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("further_*.tex"))]
+    lines += [rf"\newcommand{{\further}}{{{''.join(further)}}}"] if further else []
     return "\n".join(lines)
 
 

@@ -57,7 +57,7 @@ class Run:
         """What config.measure names, with the epoch and the step at which it was measured."""
         return pd.read_csv(self._file("measurements.csv", "measure='silent_units'"))
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> models.Network:
         """The trained network in evaluation mode, float32 from half-precision weights."""
         config, file = self.config, self._file("weights.safetensors", "keep_weights=True")
         try:
@@ -176,8 +176,8 @@ def get_all(
             raise failures[0]
     except (concurrent.futures.BrokenExecutor, pickle.PicklingError, AttributeError) as error:
         raise _explained(error, configs) from error
-    found |= {config: future.result() for config, future in zip(missing, futures)}
-    return [found[config] for config in configs]
+    trained = {config: future.result() for config, future in zip(missing, futures)}
+    return [found[config] or trained[config] for config in configs]
 
 
 def recorded(experiment: str, profile: str | None = None, configs: list[Config] | None = None) -> list[Run]:
@@ -274,6 +274,7 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
         if config.keep_steps:
             np.savez_compressed(temporary / "steps.npz", loss=result.steps)
         if config.keep_logits:
+            assert result.logits is not None and result.labels is not None
             largest = np.finfo(np.float16).max
             logits = result.logits.clip(-largest, largest).astype(np.float16)
             np.savez_compressed(temporary / "logits.npz", logits=logits, labels=result.labels.astype(np.uint8))

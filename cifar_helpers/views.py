@@ -16,7 +16,7 @@ class Views(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         side = images.shape[-1]
         padded = functional.pad(images, (1, 1, 1, 1), mode="reflect")
-        total = 0
+        total = images.new_zeros(())
         for start, weight in ((1, 0.5), (0, 0.25), (2, 0.25)):
             view = padded[:, :, start : start + side, start : start + side]
             total = total + weight / 2 * (self.model(view).float() + self.model(view.flip(-1)).float())

@@ -283,11 +283,3 @@ def test_experiments_ask_for_what_the_notebook_reads():
 def test_bad_rates_are_named(rates, words):
     with pytest.raises(ValueError, match=words):
         experiments.bn_band("smoke", rates=rates)
-
-
-def test_numbers_of_a_parameter():
-    for value in ("[1e-3, 2]", "0.001,2", [0.001, 2]):
-        assert experiments.numbers(value, (5,), "rates") == [0.001, 2]
-    assert experiments.numbers("", (5,), "rates") == [5]
-    with pytest.raises(ValueError, match="rates='fast'"):
-        experiments.numbers("fast", (5,), "rates")

@@ -51,19 +51,6 @@ def test_label_says_what_differs():
         assert experiments.label(dataclasses.replace(base, **changes), base) == text
 
 
-@pytest.mark.parametrize("value", [["relu", "silu"], '["relu", "silu"]', "relu, silu", "relu,silu,relu"])
-def test_choose_reads_lists_json_and_commas(value):
-    assert experiments.choose(value, models.ACTIVATIONS, "activations") == ["relu", "silu"]
-
-
-def test_choose_names_what_is_known():
-    assert experiments.choose("", ("a", "b"), "letters") == ["a", "b"]
-    with pytest.raises(ValueError, match="unknown name 'swish' in activations; choose from relu, relu6"):
-        experiments.choose("relu, swish", models.ACTIVATIONS, "activations")
-    with pytest.raises(ValueError, match="no list of names"):
-        experiments.choose('["relu"', models.ACTIVATIONS, "activations")
-
-
 def test_tuned_experiments_take_the_rate_that_validates_best(results, monkeypatch):
     with pytest.raises(ValueError, match="train optimizer_rates --profile smoke"):
         experiments.optimizers("smoke")

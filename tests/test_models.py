@@ -77,14 +77,14 @@ def trace(network):
 
 
 def test_names_cover_the_networks_of_the_report():
-    assert set(models.NAMES) == set(PARAMETERS) == set(models.TITLES)
-    assert set(models.ACTIVATIONS) == set(OPERATORS)
+    assert set(PARAMETERS) <= set(models.NAMES) == set(models.TITLES)
+    assert set(OPERATORS) <= set(models.ACTIVATIONS)
 
 
-@every_network
-def test_parameters_are_exactly_those_of_the_original(name):
+@pytest.mark.parametrize("name, count", PARAMETERS.items())
+def test_parameters_are_exactly_those_of_the_original(name, count):
     with torch.device("meta"):
-        assert parameters(models.build(name)) == PARAMETERS[name]
+        assert parameters(models.build(name)) == count
 
 
 @every_network

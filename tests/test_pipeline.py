@@ -41,15 +41,17 @@ def test_notebook_runs_with_the_profile_and_is_cleaned(project):
         "01_good",
         "import os; print(profile, os.environ['CIFAR_PROFILE'])",
         "from cifar_helpers.progress import bar\nwith bar(3, 'steps') as b: b.update()",
+        "import ipywidgets\nipywidgets.IntSlider()",
     )
     assert pipeline.execute("01_good", "smoke") == 0
     path = project / "build/smoke/notebooks/01_good.ipynb"
     assert str(project) not in path.read_text()
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == [1, 2, 3]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4]
     assert code[1].outputs[0].text == "smoke smoke\n"
     assert code[2].outputs == []  # no dead progress bar
+    assert code[3].outputs == []  # no control without its kernel
     for metadata in [notebook.metadata, *(cell.metadata for cell in notebook.cells)]:
         assert not set(metadata) & set(pipeline.PAPERMILL_METADATA)
     assert not (project / "build/smoke/notebooks/01_good.failed.ipynb").exists()

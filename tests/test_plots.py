@@ -24,7 +24,7 @@ def history(epochs, level):
     "options",
     [
         ("relu", "relu6", "leaky_relu", "elu"),
-        ("relu", *experiments.activations_others.__defaults__[0]),
+        experiments.activations_others.__defaults__[0][:10],  # there are ten colours
         tuple(LOSSES),
         training.OPTIMIZERS,
         ("constant", "multi_step", "cosine", "one_cycle", "linear"),

@@ -1,6 +1,7 @@
 """What holds the repository together: one list of dependencies, clean notebooks, no result typed by hand."""
 
 import hashlib
+import itertools
 import json
 import re
 import tomllib
@@ -10,11 +11,14 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from cifar_helpers import paths
+from cifar_helpers import paths, pipeline
 
 NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
-DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+DEPENDENCIES = [
+    Requirement(line)
+    for line in [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
+]
 LOCK = [line for line in (paths.ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
 
 
@@ -33,7 +37,7 @@ def test_conda_environment_has_no_list_of_its_own():
     environment = yaml.safe_load((paths.ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
     assert {re.split("[=<>]", name)[0] for name in conda} == {"python", "nodejs", "make", "pip"}
-    assert pip == {"pip": ["-c requirements.lock", "-e .[test]"]}
+    assert pip == {"pip": ["-c requirements.lock", "-e .[test,site]"]}
     python = next(name for name in conda if name.startswith("python="))
     assert python.removeprefix("python=") == PROJECT["requires-python"].removeprefix(">=")
     # the Makefile uses this environment, where it is active, by its name
@@ -83,6 +87,14 @@ def test_report_has_no_number_typed_by_hand():
     assert typed_numbers((paths.ROOT / "report/report.tex").read_text()) == []
 
 
+def test_report_refers_to_every_figure_table_and_reference():
+    tex = (paths.ROOT / "report/report.tex").read_text().split(r"\begin{document}")[1]
+    shown = {f"{kind[:3]}:{name}" for kind, name in re.findall(r"\\result(figure|table)\{(\w+)\}", tex)}
+    assert shown <= set(re.findall(r"\\ref\{([^}]*)\}", tex))
+    cited = {name for group in re.findall(r"\\cite\{([^}]*)\}", tex) for name in group.split(",")}
+    assert cited == set(re.findall(r"@\w+\{([^,]*),", (paths.ROOT / "report/references.bib").read_text()))
+
+
 def test_every_number_of_the_original_would_be_noticed():
     original = json.loads((paths.ROOT / "report/original_results.json").read_text())
     numbers = [
@@ -105,7 +117,7 @@ def test_notebook_is_clean(path):
     assert tags.count("parameters") == 1 and "injected-parameters" not in tags
     assert all(len(cell.source.splitlines()) <= 40 for cell in code)
     assert not any("papermill" in part.metadata or "execution" in part.metadata for part in [notebook, *notebook.cells])
-    assert "widgets" not in notebook.metadata
+    assert "widgets" not in notebook.metadata and pipeline.WIDGET not in text
     assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
     assert not re.search(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|mnt|opt)/\w", text), "a path of one machine"
 
@@ -115,3 +127,12 @@ def test_notebook_is_rendered(path):
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and cell.source]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_picture_of_a_notebook_is_described(path):
+    """For those who do not see it; `make html` shows the text with the picture."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    shown = [cell for cell in cells if any("image/png" in output.get("data", {}) for output in cell.outputs)]
+    texts = [cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in shown]
+    assert all(60 <= len(text) <= 250 for text in texts) and len(set(texts)) == len(texts)

@@ -209,7 +209,7 @@ def test_evaluate_counts_every_image(cifar):
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"model": "resnet"}, "unknown model 'resnet'; choose from resnet18"),
+        ({"model": "resnet"}, "unknown model 'resnet'; choose from densenet121"),
         ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; choose from sgd, adam"),
         ({"loss": "hinge"}, "unknown loss"),
         ({"activation": "swish"}, "unknown activation"),

@@ -1,47 +1,17 @@
 """The networks, for 32x32 images and ten classes. One function makes all of them: `build`."""
 
+import importlib
+import pkgutil
+
 from torch import nn
 
 from .activations import ACTIVATIONS, is_activation, replace_relus
-from .densenet import densenet121
-from .dla import dla
-from .dpn import dpn26
-from .fast_cnn import fast_cnn, fast_cnn_unwhitened
-from .network import Network, initialise, replace_batch_norms
-from .resnet import plain18, plain34, resnet18, resnet34, resnext50_32x4d
-from .vgg import vgg_a, vgg_a_bn, vgg_a_bn_noise
+from .network import FAMILIES, TITLES, Network, initialise, replace_batch_norms
 
-FAMILIES = {
-    "resnet18": resnet18,
-    "resnet34": resnet34,
-    "resnext50_32x4d": resnext50_32x4d,
-    "dpn26": dpn26,
-    "dla": dla,
-    "densenet121": densenet121,
-    "vgg_a": vgg_a,
-    "vgg_a_bn": vgg_a_bn,
-    "vgg_a_bn_noise": vgg_a_bn_noise,
-    "plain18": plain18,
-    "plain34": plain34,
-    "fast_cnn": fast_cnn,
-    "fast_cnn_unwhitened": fast_cnn_unwhitened,
-}
+for found in pkgutil.iter_modules(__path__):  # every file of this folder may hold networks, see network.family
+    importlib.import_module(f"{__name__}.{found.name}")
+
 NAMES = tuple(FAMILIES)
-TITLES = {
-    "resnet18": "ResNet18",
-    "resnet34": "ResNet34",
-    "resnext50_32x4d": "ResNeXt50_32x4d",
-    "dpn26": "DPN26",
-    "dla": "DLA",
-    "densenet121": "DenseNet121",
-    "vgg_a": "VGG-A",
-    "vgg_a_bn": "VGG-A with batch norm",
-    "vgg_a_bn_noise": "VGG-A with noisy batch norm",
-    "plain18": "Plain18",
-    "plain34": "Plain34",
-    "fast_cnn": "FastCNN",
-    "fast_cnn_unwhitened": "FastCNN, first layer learned",
-}
 __all__ = ["ACTIVATIONS", "NAMES", "TITLES", "Network", "build", "is_activation", "stages"]
 
 

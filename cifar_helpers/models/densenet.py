@@ -6,11 +6,12 @@ For 32x32 images: one 3x3 convolution as the stem, with no pooling and no norm (
 from torch import nn
 from torchvision.models import densenet
 
-from .network import Parts, scaled
+from .network import Parts, family, scaled
 
 DEPTHS = (6, 12, 24, 16)
 
 
+@family("DenseNet121")
 def densenet121(width: float) -> Parts:
     growth, channels = scaled(32, width), scaled(64, width)
     stem = nn.Conv2d(3, channels, 3, padding=1, bias=False)

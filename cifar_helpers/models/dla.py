@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .network import Parts, conv_norm, scaled
+from .network import Parts, conv_norm, family, scaled
 from .resnet import BasicBlock, residual
 
 CHANNELS = (16, 16, 32)  # of the stem's three convolutions
@@ -29,7 +29,7 @@ class Tree(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         below = []
-        if self.subtree is not None:
+        if self.input is not None and self.subtree is not None:  # there are both or none
             below.append(self.input(x))
             x = self.subtree(x)
             below.append(x)
@@ -37,6 +37,7 @@ class Tree(nn.Module):
         return self.root(torch.cat([*below, left, self.right(left)], dim=1))
 
 
+@family("DLA")
 def dla(width: float) -> Parts:
     stem, stages, inputs = nn.Sequential(), [], 3
     for channels in CHANNELS:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .network import Parts, conv_norm, scaled
+from .network import Parts, conv_norm, family, scaled
 
 GROUPS = 32
 # (filters of the bottleneck, channels of the residual path, channels that a block adds to the dense path)
@@ -42,6 +42,7 @@ class DualPathBlock(nn.Module):
         return self.relu(torch.cat([kept + added, dense, new], dim=1))
 
 
+@family("DPN26")
 def dpn26(width: float) -> Parts:
     inputs = scaled(64, width)
     stem = nn.Sequential(*conv_norm(3, inputs, 3), nn.ReLU())

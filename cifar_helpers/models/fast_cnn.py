@@ -7,7 +7,7 @@ largest value of each channel. Written for the activation "gelu".
 import torch
 from torch import Tensor, nn
 
-from .network import Parts, scaled
+from .network import Parts, family, scaled
 
 
 class Whitening(nn.Conv2d):
@@ -62,10 +62,12 @@ def parts(first: nn.Conv2d, width: float) -> Parts:
     return Parts(nn.Sequential(first, nn.ReLU()), stages, channels[-1], tail=nn.AdaptiveMaxPool2d(1), head_scale=1 / 9)
 
 
+@family("FastCNN")
 def fast_cnn(width: float) -> Parts:
     return parts(Whitening(), width)
 
 
+@family("FastCNN, first layer learned")
 def fast_cnn_unwhitened(width: float) -> Parts:
     """The same with a first layer that is learned like any other."""
     return parts(nn.Conv2d(3, 24, 2, bias=False), width)

@@ -1,5 +1,6 @@
 """What all networks share: the way from an image to ten scores, and the scaling of their filters."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,11 +12,26 @@ class Parts(NamedTuple):
     """What a family describes and `Network` joins."""
 
     stem: nn.Module
-    stages: list[nn.Module]
+    stages: Sequence[nn.Module]
     features: int  # channels that leave the last stage (and the tail)
     tail: nn.Module = nn.Identity()
     head_scale: float = 1.0  # of the classifier's first weights
     hidden: tuple[int, ...] = ()  # fully connected layers that belong to the architecture (VGG)
+
+
+FAMILIES: dict[str, Callable[[float], Parts]] = {}
+TITLES: dict[str, str] = {}
+
+
+def family(title: str) -> Callable:
+    """What makes a function of the width a network: its name is the network's, `title` is what readers see."""
+
+    def register(parts: Callable[[float], Parts]) -> Callable[[float], Parts]:
+        FAMILIES[parts.__name__] = parts
+        TITLES[parts.__name__] = title
+        return parts
+
+    return register
 
 
 class Network(nn.Module):
@@ -33,16 +49,18 @@ class Network(nn.Module):
             self.stages.add_module(f"stage{number}", stage)
         self.tail = parts.tail
         self.head = head(parts.features, parts.hidden + hidden, dropout, classes)
-        self.head[-1].weight.data.mul_(parts.head_scale)
+        classifier = self.head[-1]
+        assert isinstance(classifier, nn.Linear)
+        classifier.weight.data.mul_(parts.head_scale)
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.tail(self.stages(self.stem(images)))
         return self.head(F.adaptive_avg_pool2d(maps, 1).flatten(1))
 
 
-def head(features: int, hidden: tuple[int, ...], dropout: float, classes: int) -> nn.Module:
+def head(features: int, hidden: tuple[int, ...], dropout: float, classes: int) -> nn.Sequential:
     """One linear classifier, after a linear layer, an activation and dropout for each entry of `hidden`."""
-    layers = []
+    layers: list[nn.Module] = []
     for size in hidden:
         layers += [nn.Linear(features, size), nn.ReLU()]
         if dropout > 0:

@@ -10,7 +10,7 @@ from functools import partial
 from torch import Tensor, nn
 from torchvision.models import resnet
 
-from .network import Parts, conv_norm, scaled
+from .network import Parts, conv_norm, family, scaled
 
 
 class BasicBlock(resnet.BasicBlock):
@@ -42,7 +42,7 @@ class Bottleneck(resnet.Bottleneck):
         return self.relu3(self.bn3(self.conv3(out)) + shortcut)
 
 
-def residual(block: type, inputs: int, planes: int, stride: int = 1, **options) -> nn.Module:
+def residual(block: type[BasicBlock | Bottleneck], inputs: int, planes: int, stride: int = 1, **options) -> nn.Module:
     """One block whose shortcut is the identity where shapes allow it, else a 1x1 convolution and its norm."""
     outputs = planes * block.expansion
     shortcut = None if stride == 1 and inputs == outputs else conv_norm(inputs, outputs, 1, stride)
@@ -74,22 +74,27 @@ def parts(
     return Parts(stem, stages, inputs)
 
 
+@family("ResNet18")
 def resnet18(width: float) -> Parts:
     return parts(partial(residual, BasicBlock), (2, 2, 2, 2), width)
 
 
+@family("ResNet34")
 def resnet34(width: float) -> Parts:
     return parts(partial(residual, BasicBlock), (3, 4, 6, 3), width)
 
 
+@family("Plain18")
 def plain18(width: float) -> Parts:
     return parts(plain, (2, 2, 2, 2), width)
 
 
+@family("Plain34")
 def plain34(width: float) -> Parts:
     return parts(plain, (3, 4, 6, 3), width)
 
 
+@family("ResNeXt50_32x4d")
 def resnext50_32x4d(width: float) -> Parts:
     # 64 planes are 32 groups of 4 filters: a multiple of 16 planes keeps the filters of a group whole.
     make = partial(residual, Bottleneck, groups=32, base_width=4)

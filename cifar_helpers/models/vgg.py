@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import vgg
 
-from .network import Parts, scaled
+from .network import Parts, family, scaled
 
 
 class ShiftingNoise(nn.Module):
@@ -37,7 +37,7 @@ def parts(width: float, batch_norm: bool, noise: bool = False) -> Parts:
         if entry != "M":
             filters.append(scaled(entry, width))
             continue
-        layers = []
+        layers: list[nn.Module] = []
         for outputs in filters:
             layers.append(nn.Conv2d(inputs, outputs, 3, padding=1))
             layers += [nn.BatchNorm2d(outputs)] if batch_norm else []
@@ -49,14 +49,17 @@ def parts(width: float, batch_norm: bool, noise: bool = False) -> Parts:
     return Parts(nn.Identity(), stages, inputs, hidden=(inputs, inputs))
 
 
+@family("VGG-A")
 def vgg_a(width: float) -> Parts:
     return parts(width, batch_norm=False)
 
 
+@family("VGG-A with batch norm")
 def vgg_a_bn(width: float) -> Parts:
     return parts(width, batch_norm=True)
 
 
+@family("VGG-A with noisy batch norm")
 def vgg_a_bn_noise(width: float) -> Parts:
     """The paper's control: batch norm's stable activations are made unstable again."""
     return parts(width, batch_norm=True, noise=True)

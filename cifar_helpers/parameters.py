@@ -1,0 +1,68 @@
+"""What a notebook's parameters may be: checked once, so that a wrong one fails in the first cell with one sentence."""
+
+import ast
+import json
+from collections.abc import Iterable, Mapping
+
+KINDS = {int: "a whole number from 0", float: "a number", str: "text"}
+
+
+def check(namespace: Mapping) -> None:
+    """Check a notebook's parameters against the types that their lines declare; `namespace` is its globals().
+
+    Where text is asked for, a list of names or numbers will do. ValueError tells a wrong type, a number below 0, or a
+    name that is no parameter: papermill only warns of the last one, and goes on without it.
+    """
+    # Python 3.14 makes the annotations when they are asked for
+    declared = namespace.get("__annotations__") or namespace["__annotate__"](1)
+    for name in injected(namespace.get("In", ())):
+        if name not in declared:
+            raise ValueError(f"this notebook has no parameter {name!r}; choose from {', '.join(declared)}")
+    for name, kind in declared.items():
+        value = namespace[name]
+        fits = type(value) is kind or (kind is str and isinstance(value, (list, tuple)))
+        if not fits or (kind is int and value < 0):
+            raise ValueError(f"the parameter {name} is {KINDS[kind]}, not {value!r}")
+
+
+def injected(cells: Iterable[str]) -> list[str]:
+    """The names that papermill gave values to: it puts a cell after the notebook's own that begins with a comment."""
+    given = [cell for cell in cells if cell.startswith("# Parameters\n")]
+    return [
+        target.id
+        for cell in given
+        for statement in ast.parse(cell).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    ]
+
+
+def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -> list[float]:
+    """The numbers that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for the default."""
+    text = value.strip().removeprefix("[").removesuffix("]") if isinstance(value, str) else ",".join(map(str, value))
+    try:
+        return [float(part) for part in text.split(",")] if text else list(default)
+    except ValueError as error:
+        raise ValueError(f"{what}={value!r} is no list of numbers: {error}") from None
+
+
+def choose(value: str | Iterable[str], known: Iterable[str], what: str) -> list[str]:
+    """The names that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for all known ones.
+
+    ValueError lists the known names where one is unknown.
+    """
+    known = list(known)
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            names = json.loads(text) if text.startswith("[") else [name.strip() for name in text.split(",")]
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{what}={text!r} is no list of names: {error}") from None
+    else:
+        names = value
+    names = [name for name in dict.fromkeys(names) if name] or known
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown name {name!r} in {what}; choose from {', '.join(map(str, known))}")
+    return names

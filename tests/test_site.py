@@ -1,0 +1,144 @@
+"""The site of `make html`: built from the stored outputs, then read as a reader and as a browser does."""
+
+import functools
+import http.server
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from browser import chromium
+
+from cifar_helpers import paths
+
+NOTEBOOKS = sorted(path.stem for path in (paths.ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-c", "site", "-d", folder / "cache", ".", folder / "html"]
+    built = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return folder / "html"
+
+
+class Page(HTMLParser):
+    """What a page links, shows and names."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.links, self.pictures, self.names, self.elements = [], [], set(), Counter()
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.elements[tag] += 1
+        self.names.add(given.get("id"))
+        if tag == "img":
+            self.pictures.append(given)
+        if tag in ("a", "link") and given.get("href"):
+            self.links.append(given["href"])
+        if tag in ("img", "script") and given.get("src"):
+            self.links.append(given["src"])
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[Path, Page]:
+    return {path.resolve(): Page(path) for path in site.rglob("*.html")}
+
+
+def test_every_notebook_is_a_page_with_its_pictures_and_formulas(site, pages):
+    for name in NOTEBOOKS:
+        page = pages[(site / "notebooks" / f"{name}.html").resolve()]
+        assert page.elements["img"] >= 5 and page.elements["table"] >= 1, name
+        assert not any(link.startswith("http") for link in page.links if link.endswith((".js", ".css"))), name
+    assert sum(page.elements["math"] for page in pages.values()) > 100
+
+
+def test_no_link_is_broken(site, pages):
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            url = urlsplit(link)
+            if url.scheme or link.startswith("data:"):
+                continue
+            target = (path.parent / unquote(url.path)).resolve() if url.path else path
+            if (
+                not target.exists()
+                or url.fragment
+                and target in pages
+                and unquote(url.fragment) not in pages[target].names
+            ):
+                broken.append((path.name, link))
+    assert not broken
+
+
+def test_notebooks_link_each_other(site, pages):
+    for before, after in zip(NOTEBOOKS, NOTEBOOKS[1:]):
+        links = pages[(site / "notebooks" / f"{before}.html").resolve()].links
+        assert any(link.split("#")[0] == f"{after}.html" for link in links), before
+    start = pages[(site / "notebooks" / "README.html").resolve()].links
+    assert {f"{name}.html" for name in NOTEBOOKS} <= set(start)
+
+
+def test_every_picture_is_described(pages):
+    for path, page in pages.items():
+        for picture in page.pictures:
+            text = picture.get("alt") or ""
+            assert len(text) > 15 and "_images" not in text, (path.name, picture)
+
+
+@pytest.fixture(scope="module")
+def address(site) -> Iterator[str]:
+    """The site as a web server shows it: the search reads its index over HTTP only."""
+    handler = functools.partial(QuietHandler, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def luminance(rgb: str) -> float:
+    """Relative luminance (WCAG 2) of a browser's rgb(...) text."""
+    parts = [float(part) / 255 for part in rgb[rgb.index("(") + 1 : -1].split(",")[:3]]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme, width", [("light", 1280), ("dark", 1280), ("dark", 390)])
+def test_in_a_browser(site, address, scheme, width):
+    """No error in the console, nothing wider than the window, text readable, the search finds a word."""
+    with chromium(viewport={"width": width, "height": 844}, color_scheme=scheme) as page:
+        said = []
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        for path in [site / "README.html", *sorted((site / "notebooks").glob("*.html"))]:
+            page.goto(f"{address}/{path.relative_to(site).as_posix()}")
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path.name
+            loaded = "[...document.images].every(image => image.loading === 'lazy' || image.naturalWidth > 0)"
+            assert page.evaluate(loaded), path.name
+            colours = page.evaluate(
+                """() => [...document.querySelectorAll('article p, article td, article th, article math')].map(e => {
+                    let below = e;
+                    while (below && /rgba\\(0, 0, 0, 0\\)|transparent/.test(getComputedStyle(below).backgroundColor))
+                        below = below.parentElement;
+                    return [getComputedStyle(e).color, getComputedStyle(below || document.body).backgroundColor,
+                            e.textContent.slice(0, 30)]})"""
+            )
+            for text, ground, words in colours:
+                low, high = sorted((luminance(text), luminance(ground)))
+                assert (high + 0.05) / (low + 0.05) >= 4.5, (path.name, words, text, ground)  # WCAG 2's level AA
+        page.goto(f"{address}/search.html?q=Adadelta")
+        page.wait_for_selector("#search-results li a")
+        assert said == []

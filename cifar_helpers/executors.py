@@ -50,11 +50,11 @@ def _begin(count: int) -> None:
     """What a worker does first: so many threads, and an end when the process that started it is killed."""
     torch.set_num_threads(count)
 
-    def follow():
-        parent_process().join()
+    def follow(parent):
+        parent.join()
         os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=follow, args=[parent_process()], daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -30,6 +30,8 @@ FORKS.set_forkserver_preload(["cifar_helpers.runs", "cifar_helpers.pipeline", "p
 TINY = Config(
     "resnet18",
     width=0.125,
+    hidden=(16,),
+    dropout=0.5,  # it draws random numbers
     data="synthetic",
     images=100,
     test_images=100,

@@ -133,21 +133,40 @@ def test_killed_process_pool_says_what_to_do(results):
         runs.get_all("tiny", "smoke", executor=pool, configs=[TINY])
 
 
-def killed_while_its_worker_sleeps(folder):
-    with executors.processes(1) as pool:
-        (folder / "pid").write_text(str(pool.submit(os.getpid).result()))
-        pool.submit(time.sleep, 600)
-        os.kill(os.getpid(), signal.SIGKILL)
+def sleep(folder):
+    """In a process group of its own: one worker sleeps, the other waits for work."""
+    os.setsid()
+    os.dup2(os.open(folder / "err", os.O_WRONLY | os.O_CREAT), 2)
+    try:
+        with executors.processes(2) as pool:
+            sleeping = pool.submit(time.sleep, 600)
+            # from its start on, or its imports would print a traceback
+            assert signal.SIGINT in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
+            (folder / "started").write_text(" ".join(str(child.pid) for child in multiprocessing.active_children()))
+            (folder / "started").rename(folder / "pids")
+            sleeping.result()
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @pytest.mark.slow
-def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
-    process = multiprocessing.get_context("spawn").Process(target=killed_while_its_worker_sleeps, args=(tmp_path,))
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_the_process_that_started_them(tmp_path, end):
+    process = multiprocessing.get_context("spawn").Process(target=sleep, args=(tmp_path,))
     process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    stat = Path("/proc") / (tmp_path / "pid").read_text() / "stat"
-    until(lambda: not stat.exists() or stat.read_text().split()[2] == "Z")
+    until(lambda: (tmp_path / "pids").exists() or not process.is_alive())
+    if end == signal.SIGINT:
+        os.killpg(process.pid, end)  # as a terminal does with Ctrl-C
+    else:
+        process.kill()
+    process.join(100)
+    ended = process.exitcode
+    process.kill()
+    assert ended == (130 if end == signal.SIGINT else -end)
+    stats = [Path("/proc") / pid / "stat" for pid in (tmp_path / "pids").read_text().split()]
+    assert len(stats) == 2
+    until(lambda: not any(stat.exists() and stat.read_text().split()[2] != "Z" for stat in stats))
+    assert (tmp_path / "err").read_text() == ""
 
 
 def test_what_has_a_record_needs_no_worker(results):

@@ -154,15 +154,16 @@ def sleep(folder):
 def test_workers_end_with_the_process_that_started_them(tmp_path, end):
     process = multiprocessing.get_context("spawn").Process(target=sleep, args=(tmp_path,))
     process.start()
-    until(lambda: (tmp_path / "pids").exists() or not process.is_alive())
-    if end == signal.SIGINT:
-        os.killpg(process.pid, end)  # as a terminal does with Ctrl-C
-    else:
+    try:
+        until((tmp_path / "pids").exists)
+        if end == signal.SIGINT:
+            os.killpg(process.pid, end)  # as a terminal does with Ctrl-C
+        else:
+            process.kill()
+        process.join(100)
+        assert process.exitcode == (130 if end == signal.SIGINT else -end)
+    finally:
         process.kill()
-    process.join(100)
-    ended = process.exitcode
-    process.kill()
-    assert ended == (130 if end == signal.SIGINT else -end)
     stats = [Path("/proc") / pid / "stat" for pid in (tmp_path / "pids").read_text().split()]
     assert len(stats) == 2
     until(lambda: not any(stat.exists() and stat.read_text().split()[2] != "Z" for stat in stats))

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from cifar_helpers import experiments, models, runs, training
+from cifar_helpers import __main__, experiments, models, runs, training
 from cifar_helpers.training import Config
 
 ABLATIONS = ("activations", "activations_others", "losses", "regularisation", "schedules", "components")
@@ -87,3 +87,25 @@ def test_table_1_takes_the_recipe_that_validates_best_in_the_committed_records()
     best = max(tried, key=lambda config: tried[config].record["validation_accuracy"])
     for config in experiments.table_1("full"):
         assert dataclasses.replace(best, model=config.model, width=1.0, evaluate="test", tta=True) == config
+
+
+def test_a_line_registers_an_experiment_and_train_without_names_takes_it(results, monkeypatch, capsys):
+    monkeypatch.setattr(experiments, "EXPERIMENTS", {})
+
+    @experiments.experiment
+    def mine(profile):
+        return [Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50)]
+
+    @experiments.experiment
+    def fast_ablation(profile):
+        raise AssertionError("of the full profile only")
+
+    assert experiments.configs("mine", "smoke") == mine("smoke")
+    assert __main__.main(["train", "--profile", "smoke"]) == 0
+    assert "smoke mine resnet18-seed0-" in capsys.readouterr().out
+
+
+def test_sweeps_come_before_what_reads_them():
+    order = list(experiments.EXPERIMENTS)
+    assert order.index("loss_rates") < order.index("losses_tuned")
+    assert order.index("optimizer_rates") < order.index("optimizers")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
-from cifar_helpers import paths, plots, report
+from cifar_helpers import appendix, models, paths, plots, report, runs, training
 
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is missing: see README.md")
 
@@ -185,6 +185,48 @@ def test_pdf_in_the_committed_folder_tells_small_runs_from_full_ones(root):
     report.save_numbers({"bestTestAccuracy": 43.21}, "02", "quick")
     pages = [page.extract_text() for page in PdfReader(report.build_pdf("quick")).pages]
     assert "miniature run" in pages[0] and all("quick profile: miniature run" in page for page in pages[1:])
+
+
+def record(profile, experiment, config, accuracy=50.0, seconds=90):
+    """A record that a training would have written, in the repository of the test."""
+    rows = [{"epoch": 1, "train_loss": 1.0, "train_accuracy": 40.0, "test_loss": 1.0, "test_accuracy": accuracy}]
+    frame = pd.DataFrame(rows).assign(learning_rate=0.1, seconds=float(seconds))
+    model = models.build(config.model, width=config.width)
+    nothing = np.zeros(0, dtype=np.float32)
+    result = training.Result(frame, model, nothing, pd.DataFrame(), None, None, False, 1.0, 1.0)
+    return runs.write(config, result, experiment, profile, "cpu")
+
+
+def test_appendix_has_a_row_for_every_run(root):
+    config = training.Config("resnet18", width=0.125, epochs=1, images=100)
+    kept = record("full", "table_1", config, 61.25, seconds=5400)
+    record(paths.StandIn("quick"), "losses", training.Config("resnet18", width=0.125, epochs=1, loss="mse", seed=3))
+    table = appendix.runs_table("full")
+    assert list(table.index.get_level_values("Experiment")) == ["losses (quick)", "table_1"]
+    row = table.loc[("table_1", kept.folder.name)]
+    assert (row["Images"], row["Epochs"], row["Seed"], row["Accuracy"], row["Seconds"]) == (100, 1, 0, "61.25", 5400)
+    assert table.attrs["devices"] == {"A": kept.record["device"]}
+    text = appendix.runs_tex("full")
+    assert text.startswith("2 runs, 1.5 hours in all. Devices: A: ") and kept.folder.name.replace("_", r"\_") in text
+
+
+def test_appendix_without_any_run_says_so(root):
+    assert appendix.runs_tex("full").startswith("0 runs, 0.0 hours in all.")
+
+
+@needs_latex
+@pytest.mark.slow
+def test_what_has_a_caption_of_its_own_stands_in_the_appendix(root):
+    record("quick", "batch_sizes", training.Config("resnet18", width=0.125, epochs=1, batch_size=64))
+    figure = plots.convergence(history(3))
+    report.save_figure(figure, "batch_sizes", "quick", caption="Half of the batch & 50 % of the steps.")
+    plt.close(figure)
+    report.save_table(pd.DataFrame({"Batch": [64]}), "batches", "quick", caption="Batches.")
+    report.save_table(pd.DataFrame({"Batch": [77]}), "left_out", "quick")
+    text = "\n".join(page.extract_text() for page in PdfReader(report.build_pdf("quick")).pages)
+    last = text[text.index("Every run") :]
+    assert "Half of the batch & 50 % of the steps." in last and "Batches." in last and "77" not in last
+    assert "batch_sizes" in last and "Further figures and tables" in last
 
 
 @needs_latex

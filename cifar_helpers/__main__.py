@@ -53,6 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, RuntimeError, ImportError) as error:  # DataError is a RuntimeError
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        then = {
+            "train": "the same command goes on from the last epoch",
+            "search": "the same command goes on; trials that had not ended begin again",
+        }
+        print(f"\ninterrupted; {then.get(options.command, 'give the same command again')}", file=sys.stderr)
+        return 130
 
 
 def _train(options) -> int:
@@ -76,7 +83,8 @@ def _train(options) -> int:
                 measured = record.get("test_accuracy", record.get("validation_accuracy"))
                 print(
                     f"{profile} {name} {run.folder.name}: {measured:.2f} % after {record['epochs']} epochs, "
-                    f"{record['seconds']:.0f} s, {record['images_per_second']:.0f} images/s",
+                    f"{record['seconds']:.0f} s, {record['images_per_second']:.0f} images/s"
+                    + ("; it diverged, so it ended there" if record["diverged"] else ""),
                     flush=True,
                 )
     return 0
@@ -147,10 +155,12 @@ def _notebook(options) -> int:
 
 
 def _pdf(options) -> int:
-    from cifar_helpers import experiments, paths, report
+    from cifar_helpers import experiments, files, paths, report
 
     profile = experiments.profile(options.profile)
-    print(report.build_pdf(profile))
+    told = "the PDF is being built by another process; waiting for it"
+    with files.lock(paths.ROOT / "build" / profile / "pdf.lock", told):
+        print(report.build_pdf(profile))
     if profile == "full":
         report.write_conclusions(paths.ROOT / "README.md")
     return 0

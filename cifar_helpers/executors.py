@@ -5,9 +5,11 @@ Always in processes, one training in each at a time: torch has one stream of ran
 
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
 
 import torch
 
@@ -18,8 +20,41 @@ AGAIN = "what was finished is kept: give the same command again"
 def processes(workers: int) -> Iterator[Executor]:
     """So many processes on this machine; each has its share of the cores."""
     context = get_context("spawn")  # a fork after torch has started its threads hangs
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (threads(workers),)) as pool:
+    others = set(active_children())
+    pool = _Pool(workers, context, _begin, (threads(workers),))
+    try:
         yield pool
+        pool.shutdown()
+    except KeyboardInterrupt:  # else the pool waits until all that it was given is done
+        for worker in set(active_children()) - others:
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Pool(ProcessPoolExecutor):
+    """Workers that Ctrl-C does not reach, so that no traceback of theirs is printed: this process ends them."""
+
+    def submit(self, *call, **options):
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            return super().submit(*call, **options)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            return super().submit(*call, **options)  # it may start a worker, which inherits what is blocked
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(count: int) -> None:
+    """What a worker does first: so many threads, and an end when the process that started it is killed."""
+    torch.set_num_threads(count)
+
+    def follow(parent):
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, args=[parent_process()], daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import papermill
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from cifar_helpers import paths
+from cifar_helpers import files, paths
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
@@ -18,7 +18,8 @@ PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths,
 def execute(name: str, profile: str) -> int:
     """Run notebooks/<name>.ipynb with the profile; 0, or 1 after naming the cell that failed.
 
-    The result is written when all cells have run. A half-run notebook stays as <name>.failed.ipynb.
+    The result is written when all cells have run. A half-run notebook stays as <name>.failed.ipynb. A second process
+    that executes the same notebook waits for the first.
     """
     source = paths.ROOT / "notebooks" / f"{name}.ipynb"
     if not source.exists():
@@ -26,7 +27,16 @@ def execute(name: str, profile: str) -> int:
         raise ValueError(f"no notebook {name!r}; choose from {names}")
     output = paths.notebooks(profile) / f"{name}.ipynb"
     failed = output.with_suffix(".failed.ipynb")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    files.folder(output.parent)
+    told = f"{name} is being executed by another process; waiting for it"
+    with files.lock(paths.ROOT / "build" / profile / f"{name}.lock", told):
+        try:
+            return _execute(source, failed, output, profile)
+        except OSError as error:
+            raise files.unwritten(f"the notebook {failed}", error) from error
+
+
+def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
     os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile}
     try:

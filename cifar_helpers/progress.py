@@ -2,8 +2,12 @@
 
 import os
 import sys
+import threading
 
 from tqdm.auto import tqdm
+
+# tqdm's own lock is also one between processes, whose semaphore Python reports as leaked when a process is killed.
+tqdm.set_lock(threading.RLock())
 
 
 def bar(total: int | None, description: str, **options) -> tqdm:

@@ -2,13 +2,12 @@
 
 import concurrent.futures
 import functools
+import hashlib
 import json
-import os
 import pickle
 import platform
 import shutil
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cifar_helpers import experiments, models, paths, training
+from cifar_helpers import experiments, files, models, paths, training
 from cifar_helpers.training import Config, Result
 
 _ONE_TRAINING = threading.Lock()  # torch has one stream of random numbers per process
+SUMS = "SHA256SUMS"  # of a record's other files, as the command sha256sum writes and checks them
+
+
+class DamagedRecord(ValueError):
+    """A file of a record is not what was written; the message says which, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,10 @@ class Run:
     def model(self) -> models.Network:
         """The trained network in evaluation mode, float32 from half-precision weights."""
         config, file = self.config, self._file("weights.safetensors", "keep_weights=True")
+        try:
+            weights = load_file(file)
+        except SafetensorError as error:  # of a record without checksums
+            raise _damaged(file, error) from error
         model = models.build(
             config.model,
             activation=config.activation,
@@ -65,19 +73,52 @@ class Run:
             batch_norm=config.batch_norm,
         )
         model.load_state_dict(
-            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(file).items()}
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
         )
         return model.eval()
 
     def _file(self, name: str, how: str) -> Path:
         if not (self.folder / name).exists():
             raise FileNotFoundError(f"{self.folder.name} has no {name}: train it with Config({how})")
-        return self.folder / name
+        return _checked(self.folder / name)
 
 
 def load(folder: Path) -> Run:
-    """The record in a folder."""
-    return Run(folder, json.loads((folder / "run.json").read_text()), pd.read_csv(folder / "history.csv"))
+    """The record in a folder. DamagedRecord, a ValueError, says which file is not as it was written, and what to do.
+
+    Each file is checked when it is read; a record without SHA256SUMS, of before they were written, is read unchecked.
+    """
+    record, history = (_checked(folder / name) for name in ("run.json", "history.csv"))
+    return Run(folder, json.loads(record.read_text()), pd.read_csv(history))
+
+
+def _checked(file: Path) -> Path:
+    """The file, if the record's checksums hold or there are none."""
+    sums = file.with_name(SUMS)
+    if not file.exists():
+        raise _damaged(file, "it is missing")
+    if sums.exists() and _sum(file) not in sums.read_text(errors="replace").splitlines():
+        raise _damaged(file, f"its checksum is not the one in {SUMS}")
+    return file
+
+
+def _sum(file: Path) -> str:
+    """The file's line in SHA256SUMS."""
+    with file.open("rb") as opened:
+        return f"{hashlib.file_digest(opened, 'sha256').hexdigest()}  {file.name}"
+
+
+def _damaged(file: Path, why: str | Exception) -> DamagedRecord:
+    return DamagedRecord(
+        f"{file.name} of the record {file.parent} is damaged ({why}): restore the folder (git restore, where it is "
+        "committed), or remove it and train again"
+    )
+
+
+def seal(folder: Path) -> None:
+    """Write the checksums of a record's files beside them: `sha256sum -c SHA256SUMS` checks them too."""
+    lines = [_sum(file) + "\n" for file in sorted(folder.iterdir()) if file.name != SUMS]
+    (folder / SUMS).write_text("".join(lines), newline="\n")
 
 
 def find(config: Config, profile: str | None = None) -> Run | None:
@@ -93,14 +134,15 @@ def get(config: Config, experiment: str = "single", profile: str | None = None, 
     """
     profile = experiments.profile(profile)
     key = f"{config.name}-{config.hash}"
-    paths.CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     if (run := find(config, profile)) is not None:
         return run
-    with _lock(paths.CHECKPOINTS / f"{profile}-{key}.lock"):
+    files.folder(paths.runs(profile) / experiment)  # told now, not after hours of training
+    told = f"{profile}-{key} is being trained by another process; waiting for it"
+    with files.lock(paths.CHECKPOINTS / f"{profile}-{key}.lock", told):
         if (run := find(config, profile)) is not None:
             return run
         checkpoint = paths.CHECKPOINTS / f"{profile}-{key}.pt"
-        device = device or training.default_device()
+        device = training.usable(device)
         with _ONE_TRAINING:
             result = training.train(config, _dataset(config.data), device=device, checkpoint=checkpoint)
         run = write(config, result, experiment, profile, device)
@@ -169,6 +211,8 @@ def shown(profile: str | None, *names: str) -> str:
     try:
         if profile != "full" or not any(missing(experiments.configs(name, profile), profile) for name in names):
             return profile
+    except DamagedRecord:
+        raise
     except ValueError:  # which rates an experiment takes is decided by a sweep that has not been run
         pass
     return paths.StandIn("quick")
@@ -222,8 +266,9 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
         "torch": torch.__version__,
         "revision": revision(),
     }
-    temporary = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
+    temporary = folder.with_name(f".{folder.name}.tmp")  # one name for all: a killed writer's is replaced
     try:
+        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         result.history.to_csv(temporary / "history.csv", index=False)
         if config.keep_steps:
@@ -244,13 +289,12 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
                 temporary / "weights.safetensors",
             )
         (temporary / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+        seal(temporary)
         temporary.rename(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # the second for weights on a full disk
         shutil.rmtree(temporary, ignore_errors=True)
-        raise OSError(
-            f"the record {folder} could not be written ({error}); its checkpoint is kept: free some disk "
-            "space and give the same command again"
-        ) from error
+        then = "give the same command again: its checkpoint is kept"
+        raise files.unwritten(f"the record {folder}", error, then) from error
     return load(folder)
 
 
@@ -281,13 +325,3 @@ def revision() -> str | None:
 @functools.lru_cache(maxsize=1)
 def _dataset(name: str):
     return experiments.dataset("smoke" if name == "synthetic" else "full")
-
-
-def _lock(path: Path) -> FileLock:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"{path.stem} is being trained by another process; waiting for it", file=sys.stderr)
-        lock.acquire()
-    return lock

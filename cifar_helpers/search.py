@@ -22,7 +22,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
-from cifar_helpers import data, experiments, paths, runs, schedules, training
+from cifar_helpers import data, experiments, files, paths, runs, schedules, training
 from cifar_helpers.training import Config
 
 BUDGET = {"smoke": 4, "quick": 12, "full": 40}  # trials, the baseline and the pruned ones among them
@@ -63,7 +63,7 @@ def run(profile: str, trials: int = 0, device: str | None = None) -> optuna.Stud
     """
     if trials < 0:
         raise ValueError(f"a search takes one trial or more, not {trials}")
-    device = device or training.default_device()
+    device = training.usable(device)
     base, cifar = replace(experiments.ablation(profile), evaluate="validation"), experiments.dataset(profile)
     study, startup = _create(profile, base), BUDGET[profile] // 4
     # Median: half of the trials, where they are below the others. Not in the first half of a run, in which a schedule
@@ -152,13 +152,12 @@ def _storage(profile: str) -> optuna.storages.JournalStorage:
 
 
 def _lock(profile: str, name: str) -> FileLock:
-    paths.CHECKPOINTS.mkdir(parents=True, exist_ok=True)
-    return FileLock(paths.CHECKPOINTS / f"{profile}-{name}.lock")
+    return FileLock(files.folder(paths.CHECKPOINTS) / f"{profile}-{name}.lock")
 
 
 def _create(profile: str, base: Config) -> optuna.Study:
     """The study, made with the baseline as its first trial where there is none."""
-    _file(profile).parent.mkdir(parents=True, exist_ok=True)
+    files.folder(_file(profile).parent)
     with _lock(profile, "search"):
         study = optuna.create_study(
             storage=_storage(profile), study_name="search", direction="maximize", load_if_exists=True

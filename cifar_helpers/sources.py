@@ -160,17 +160,21 @@ def set_aside(path: Path, name: str | None = None) -> str:
 
 def write_cache(arrays: Arrays, folder: Path) -> None:
     """Write the cache file under a temporary name and rename it, so it is there whole or not at all."""
-    temporary = folder / f"{CACHE}.{os.getpid()}.tmp"
+    temporary = folder / f"{CACHE}.tmp"  # one name for all: a killed writer's is replaced
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            np.save(file, np.concatenate([arrays[name].ravel() for name in HASHES]))
-        temporary.replace(folder / CACHE)
+        with FileLock(folder / f"{CACHE}.lock", timeout=0):
+            try:
+                with open(temporary, "wb") as file:
+                    np.save(file, np.concatenate([arrays[name].ravel() for name in HASHES]))
+                temporary.replace(folder / CACHE)
+            finally:
+                temporary.unlink(missing_ok=True)
+    except Timeout:
+        pass  # another process is writing the same
     except OSError as error:
-        text = f"CIFAR-10 could not be cached in {folder} ({error.strerror}); it is read anew next time"
+        text = f"CIFAR-10 could not be cached in {folder} ({error}): free 200 MB; until then it is read anew each time"
         warnings.warn(text, stacklevel=2)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # Fetching

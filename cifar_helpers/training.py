@@ -5,9 +5,10 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
+import pickle
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from cifar_helpers import allocator, convolutions, data, losses, measurements, models, schedules
+from cifar_helpers import allocator, convolutions, data, files, losses, measurements, models, schedules
 from cifar_helpers.batches import Batches
 from cifar_helpers.models.fast_cnn import Whitening
 from cifar_helpers.optimizers import ALL as ALL_OPTIMIZERS
@@ -147,6 +148,15 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def usable(device: str | None) -> str:
+    """The device of that name, or where none is named the default; ValueError where this machine lacks it."""
+    gpus = ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    names = ["cpu", *(gpus if torch.cuda.is_available() else [])]
+    if device and device not in names:
+        raise ValueError(f"this machine has no device {device!r} that torch can use; choose from {', '.join(names)}")
+    return device or default_device()
+
+
 def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batches, Batches]:
     """Training batches with the config's augmentation, and evaluation batches without any."""
     if cifar.synthetic != (config.data == "synthetic"):
@@ -228,7 +238,7 @@ def train(
     to the same history as if it had not been interrupted (the seconds excepted). `after_epoch(epoch, row)` is
     called with the epoch's row of the history when its checkpoint is on disk.
     """
-    device = device or default_device()
+    device = usable(device)
     allocator.keep_freed()
     _reset_peak_memory(device)
     training, held = batches_for(config, cifar, device)
@@ -400,16 +410,14 @@ class _State:
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        files.folder(path.parent)
+        temporary = path.with_name(f"{path.name}.tmp")  # one name for all: a killed writer's is replaced
         try:
             torch.save(content, temporary)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
             temporary.unlink(missing_ok=True)
-            raise OSError(
-                f"the checkpoint {path} could not be written ({error}); free some disk space and start "
-                "again: training goes on from the last checkpoint"
-            ) from error
+            then = "start again: training goes on from the last checkpoint"
+            raise files.unwritten(f"the checkpoint {path}", error, then) from error
         temporary.replace(path)
 
     def restore(self, path: Path | None, config: Config) -> tuple[list, list, list]:
@@ -417,14 +425,19 @@ class _State:
         if path is None or not path.exists():
             return [], [], []
         try:
+            with zipfile.ZipFile(path) as archive:  # torch writes checksums into it, and does not read them
+                if damaged := archive.testzip():
+                    raise ValueError(f"its part {damaged} is damaged")
             content = torch.load(path, weights_only=True, map_location="cpu")
             if content["config"] != json.dumps(config.to_dict()):
                 raise ValueError("it belongs to another config")
         except Exception as error:
+            # torch's own text on a pickle that may run code is long, and tells how to run it
+            told = "it is no checkpoint" if isinstance(error, pickle.UnpicklingError) else str(error).split("\n")[0]
             aside = path.with_suffix(".rejected")
             path.replace(aside)
             print(
-                f"{path.name} cannot be used ({error}); set aside as {aside.name}, training from the start",
+                f"{path.name} cannot be used ({told}); set aside as {aside.name}, training from the start",
                 file=sys.stderr,
             )
             return [], [], []

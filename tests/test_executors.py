@@ -1,10 +1,12 @@
 """Trainings side by side: a record made anywhere is the record made alone."""
 
 import dataclasses
+import multiprocessing
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -129,6 +131,43 @@ def test_killed_process_pool_says_what_to_do(results):
         future = pool.submit(os._exit, 9)
         future.exception()
         runs.get_all("tiny", "smoke", executor=pool, configs=[TINY])
+
+
+def sleep(folder):
+    """In a process group of its own: one worker sleeps, the other waits for work."""
+    os.setsid()
+    os.dup2(os.open(folder / "err", os.O_WRONLY | os.O_CREAT), 2)
+    try:
+        with executors.processes(2) as pool:
+            sleeping = pool.submit(time.sleep, 600)
+            # from its start on, or its imports would print a traceback
+            assert signal.SIGINT in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
+            (folder / "started").write_text(" ".join(str(child.pid) for child in multiprocessing.active_children()))
+            (folder / "started").rename(folder / "pids")
+            sleeping.result()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_the_process_that_started_them(tmp_path, end):
+    process = multiprocessing.get_context("spawn").Process(target=sleep, args=(tmp_path,))
+    process.start()
+    try:
+        until((tmp_path / "pids").exists)
+        if end == signal.SIGINT:
+            os.killpg(process.pid, end)  # as a terminal does with Ctrl-C
+        else:
+            process.kill()
+        process.join(100)
+        assert process.exitcode == (130 if end == signal.SIGINT else -end)
+    finally:
+        process.kill()
+    stats = [Path("/proc") / pid / "stat" for pid in (tmp_path / "pids").read_text().split()]
+    assert len(stats) == 2
+    until(lambda: not any(stat.exists() and stat.read_text().split()[2] != "Z" for stat in stats))
+    assert (tmp_path / "err").read_text() == ""
 
 
 def test_what_has_a_record_needs_no_worker(results):

@@ -1,5 +1,6 @@
 """What holds the repository together: one list of dependencies, clean notebooks, no result typed by hand."""
 
+import hashlib
 import itertools
 import json
 import re
@@ -55,6 +56,16 @@ def test_no_profile_but_full_writes_where_results_are_committed():
         assert folder("full").is_relative_to(paths.ROOT) and "build" not in folder("full").parts
         for profile in ("smoke", "quick"):
             assert folder(profile).is_relative_to(paths.ROOT / "build" / profile)
+
+
+def test_every_record_has_checksums_that_hold():
+    folders = [file.parent for file in paths.runs("full").glob("*/*/run.json")]
+    assert len(folders) > 200
+    for folder in folders:
+        lines = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
+        assert {name for _, name in lines} == {file.name for file in folder.iterdir()} - {"SHA256SUMS"}, folder
+        for digest, name in lines:
+            assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, folder / name
 
 
 def prose(tex: str) -> str:

@@ -1,6 +1,7 @@
 import concurrent.futures
 import dataclasses
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_helpers import data, experiments, paths, runs, training
+from cifar_helpers import __main__, data, experiments, paths, runs, training
 from cifar_helpers.training import Config
 
 TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50)
@@ -85,6 +86,129 @@ def test_failed_write_leaves_no_half_record_and_keeps_the_checkpoint(results, mo
     assert (
         runs.get(TINY, profile="smoke").history.drop(columns="seconds").equals(trained.history.drop(columns="seconds"))
     )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A record with every kind of file."""
+    root = tmp_path_factory.mktemp("whole")
+    config = dataclasses.replace(TINY, keep_weights=True, keep_steps=True, keep_logits=True, measure="silent_units")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "base", lambda profile: root / profile)
+        trained = training.train(config, data.synthetic(), device="cpu")
+        return runs.write(config, trained, "tiny", "smoke", "cpu").folder
+
+
+@pytest.fixture
+def record(whole, tmp_path, monkeypatch):
+    """A copy of it, to be damaged."""
+    monkeypatch.setattr(paths, "base", lambda profile: tmp_path / profile)
+    return shutil.copytree(whole, tmp_path / "smoke/runs/tiny" / whole.name)
+
+
+def read_all(folder):
+    run = runs.load(folder)
+    return run.history, run.steps, run.logits, run.measurements, run.model()
+
+
+FILES = ("run.json", "history.csv", "steps.npz", "logits.npz", "measurements.csv", "weights.safetensors")
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut short"])
+@pytest.mark.parametrize("name", [*FILES, "SHA256SUMS"])
+def test_a_damaged_file_is_named_with_what_to_do(record, name, damage):
+    read_all(record)
+    content = bytearray((record / name).read_bytes())
+    if damage == "cut short":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 3] ^= 1
+    (record / name).write_bytes(content)
+    named = "|".join(FILES) if name == "SHA256SUMS" else name
+    with pytest.raises(ValueError, match=rf"({named}) of the record {record} is damaged .*git restore.*train again"):
+        read_all(record)
+
+
+def test_checksums_are_those_of_the_command_sha256sum(record):
+    assert sorted(path.name for path in record.iterdir()) == sorted([*FILES, "SHA256SUMS"])
+    lines = (record / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == sorted(FILES)
+    if not shutil.which("sha256sum"):
+        pytest.skip("sha256sum is missing")
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=record, check=True, capture_output=True)
+
+
+def test_a_record_of_before_the_checksums_is_read(record):
+    (record / "SHA256SUMS").unlink()
+    read_all(record)
+    (record / "weights.safetensors").write_bytes((record / "weights.safetensors").read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=f"weights.safetensors of the record {record} is damaged"):
+        read_all(record)
+
+
+def test_a_file_that_is_gone_is_a_damaged_record(record):
+    (record / "history.csv").unlink()
+    with pytest.raises(ValueError, match=f"history.csv of the record {record} is damaged .it is missing.*git restore"):
+        runs.load(record)
+
+
+def test_damaged_runs_are_not_replaced_by_small_ones(tmp_path, monkeypatch, record):
+    """A run that has no record is; one whose record is damaged must not be overlooked."""
+    config = runs.load(record).config
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [config])
+    monkeypatch.setattr(paths, "base", lambda profile: tmp_path / "smoke")
+    assert runs.shown("full", "tiny") == "full"
+    (record / "history.csv").write_text("epoch\n")
+    with pytest.raises(ValueError, match="history.csv of the record .* is damaged"):
+        runs.shown("full", "tiny")
+
+
+class Evil:
+    """As a pickle, it makes a file when it is loaded."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def __reduce__(self):
+        return (open, (str(self.made), "w"))
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_weights_and_logits_that_hold_code_do_not_run_it(record, tmp_path, sealed):
+    torch.save({"conv.weight": Evil(tmp_path / "ran")}, record / "weights.safetensors")
+    np.savez(record / "logits.npz", logits=np.array([Evil(tmp_path / "ran")]), labels=np.zeros(1))
+    if sealed:  # by who made it
+        runs.seal(record)
+    else:
+        (record / "SHA256SUMS").unlink()
+    run = runs.load(record)
+    with pytest.raises(ValueError, match="weights.safetensors of the record .* is damaged"):
+        run.model()
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        _ = run.logits
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "tpu"])
+def test_a_device_that_is_not_there_is_one_sentence(results, monkeypatch, capsys, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [TINY])
+    for command in (["train", "tiny"], ["search"]):
+        assert __main__.main([*command, "--profile", "smoke", "--device", device]) == 1
+        told = f"error: this machine has no device '{device}' that torch can use; choose from cpu\n"
+        assert capsys.readouterr() == ("", told)
+    with pytest.raises(ValueError, match="choose from cpu"):
+        training.train(TINY, data.synthetic(), device=device)
+
+
+def test_the_train_command_tells_of_a_run_that_diverged(results, monkeypatch, capsys):
+    diverges = dataclasses.replace(TINY, epochs=3, learning_rate=1e30, schedule="constant")
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [diverges, TINY])
+    assert __main__.main(["train", "tiny", "--profile", "smoke"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("images/s; it diverged, so it ended there") and "diverged" not in second
+    run = runs.find(diverges, "smoke")
+    assert run.record["diverged"] and run.record["epochs"] < 3 and run.history["train_loss"].isna().iloc[-1]
 
 
 def test_full_shows_what_is_recorded_and_never_trains(results, monkeypatch, capsys):

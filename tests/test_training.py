@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -104,6 +105,41 @@ def test_spoiled_checkpoint_is_set_aside_not_deleted(cifar, tmp_path, capsys):
     assert len(frame) == 1
     assert (tmp_path / "state.rejected").read_bytes() == b"half a file"
     assert "state.pt cannot be used" in capsys.readouterr().err
+
+
+def test_checkpoint_that_holds_code_does_not_run_it(cifar, tmp_path, capsys):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    checkpoint = tmp_path / "state.pt"
+    torch.save({"config": Evil()}, checkpoint)
+    assert len(history(dataclasses.replace(TINY, epochs=1), cifar, checkpoint=checkpoint)) == 1
+    assert not (tmp_path / "ran").exists()
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "state.pt" in line]
+    assert told.endswith(
+        "state.pt cannot be used (it is no checkpoint); set aside as state.rejected, training from the start"
+    )
+
+
+def test_checkpoint_with_a_flipped_bit_never_changes_the_result(cifar, tmp_path, capsys):
+    """Some bits of the file mean nothing; with any other the training is begun again."""
+    checkpoint, config = tmp_path / "state.pt", dataclasses.replace(TINY, epochs=2, images=50)
+    whole, random, refused = history(config, cifar), np.random.default_rng(0), 0
+
+    def kill(epoch, row):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
+    kept = checkpoint.read_bytes()
+    for position in random.integers(len(kept), size=15):
+        content = bytearray(kept)
+        content[position] ^= 1 << random.integers(8)
+        checkpoint.write_bytes(content)
+        assert history(config, cifar, checkpoint=checkpoint).equals(whole)
+        refused += "set aside as state.rejected, training from the start" in capsys.readouterr().err
+    assert refused > 10
 
 
 @pytest.mark.parametrize("optimizer", training.OPTIMIZERS)

@@ -1,0 +1,39 @@
+"""Files that two processes want at once, and folders that are full or read-only."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+def lock(path: Path, waiting: str) -> FileLock:
+    """A held lock; a process that has to wait for another one says `waiting`."""
+    held = FileLock(folder(path.parent) / path.name)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        print(waiting, file=sys.stderr, flush=True)
+        held.acquire()
+    return held
+
+
+def folder(path: Path) -> Path:
+    """The folder, made where it is missing; OSError says what to do where nothing can be written into it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise unwritten(f"the folder {path}", error) from error
+    return path
+
+
+def unwritten(what: str, error: Exception, then: str = "give the same command again") -> OSError:
+    """What to raise where a file could not be written: which one, why, and what to do about it."""
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "allow writing there, or work in a copy of the repository,"
+    else:
+        remedy = "free some disk space"
+    return OSError(f"{what} could not be written ({error}): {remedy} and {then}")

@@ -1,22 +1,28 @@
 """Files that two processes want at once, and folders that are full or read-only."""
 
+import contextlib
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 
-def lock(path: Path, waiting: str) -> FileLock:
-    """A held lock; a process that has to wait for another one says `waiting`."""
+@contextlib.contextmanager
+def lock(path: Path, waiting: str) -> Iterator[None]:
+    """Hold a lock; a process that has to wait for another one says `waiting`."""
     held = FileLock(folder(path.parent) / path.name)
     try:
         held.acquire(timeout=0)
     except Timeout:
         print(waiting, file=sys.stderr, flush=True)
         held.acquire()
-    return held
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def folder(path: Path) -> Path:

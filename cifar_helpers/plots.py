@@ -34,8 +34,14 @@ TITLES = {
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = "os^DvPX*<>"
 # Within a group, the place decides. The gaps keep what is drawn together apart, as there are ten colours.
-FIRST = ("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu", "")
-FIRST += ("elu", *[""] * 6, "gelu", "silu")
+GAP = ("",)
+FIRST = (
+    *("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu"),
+    *GAP,
+    "elu",
+    *6 * GAP,
+    *("gelu", "silu"),
+)
 GROUPS = (
     (*FIRST, *(name for name in MAKERS if name not in FIRST)),
     ("cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin"),

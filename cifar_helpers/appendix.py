@@ -9,8 +9,8 @@ from cifar_helpers.runs import Run
 def runs_table(profile: str) -> pd.DataFrame:
     """A row per record of the profile's folder, indexed by experiment and record; small runs that stand in are told.
 
-    Rate is the learning rate of the config. Accuracy is the last epoch's, in percent, of the images in Evaluated: test, or
-    held out of the training images.
+    Rate is the learning rate of the config. Accuracy is the last epoch's, in percent, of the images in Evaluated: test
+    images, or images held out of the training images.
     """
     found = [runs.load(file.parent) for file in sorted(paths.runs(profile).glob("*/*/run.json"))]
     devices = {device: chr(ord("A") + at) for at, device in enumerate(sorted({run.record["device"] for run in found}))}

@@ -15,7 +15,8 @@ def bar(total: int | None, description: str, **options) -> tqdm:
 
     TQDM_DISABLE=1, tqdm's own switch, silences it when notebooks are rendered (its notebook bar overlooks that).
     """
-    patient = not sys.stderr.isatty() and "notebook" not in tqdm.__name__
+    in_notebook = any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
+    patient = not sys.stderr.isatty() and not in_notebook
     return tqdm(
         total=total,
         desc=description,

@@ -108,12 +108,13 @@ def picture() -> dict:
 
 
 def move(page, control) -> None:
-    """Another value of a control: a list's next entry, a slider's next step, a checkbox's other state."""
+    """Another value of a control: all entries but the last, the entry before, the next steps, the other state."""
     if control.locator("select[multiple]").count():
-        control.locator("select").select_option(index=[0])
+        count = control.locator("option").count()
+        control.locator("select").select_option(index=list(range(max(1, count - 1))))
     elif control.locator("select").count():
         chosen, count = control.locator("select").evaluate("list => [list.selectedIndex, list.options.length]")
-        control.locator("select").select_option(index=(chosen + 1) % count)
+        control.locator("select").select_option(index=(chosen - 1) % count)
     elif control.locator(".noUi-handle").count():
         handle = control.locator(".noUi-handle")
         at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")

@@ -1,8 +1,13 @@
 """Shared by all tests: a tiny made-up data set, and results that land in a temporary folder."""
 
+import signal
+
 import pytest
 
 from cifar_helpers import data, paths
+
+# A shell starts what runs in its background deaf to Ctrl-C, and so would be all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

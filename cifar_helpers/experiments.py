@@ -60,23 +60,24 @@ RECIPE: dict[str, Any] = dict(
     label_smoothing=0.1,
 )
 
+# Few images and float32, so that a test of the whole pipeline takes seconds: in bfloat16 the first steps, in which oneDNN
+# prepares its kernels, cost more than all others save.
+SMOKE: dict[str, Any] = dict(
+    data="synthetic",
+    images=320,
+    test_images=200,
+    epochs=2,
+    batch_size=64,
+    learning_rate=0.02,
+    precision="float32",
+)
+
 
 @experiment
 def table_1(profile: str) -> list[Config]:
     """The five networks of Table 1, equal in all but the network."""
     sizes: dict[str, dict[str, Any]] = {
-        # narrow networks, so that a test of the whole pipeline takes seconds; in bfloat16 the first steps, in which
-        # oneDNN prepares its kernels, cost more than all others save
-        "smoke": dict(
-            data="synthetic",
-            images=320,
-            test_images=200,
-            epochs=2,
-            batch_size=64,
-            learning_rate=0.02,
-            width=0.25,
-            precision="float32",
-        ),
+        "smoke": dict(width=0.25, **SMOKE),
         # small batches, since so few images make few steps
         "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.02),
         "full": dict(epochs=8, tta=True, **RECIPE),
@@ -121,15 +122,7 @@ def inside(profile: str) -> list[Config]:
     The weights of all five at full width are 138 MB, more than a repository should hold.
     """
     sizes: dict[str, dict[str, Any]] = {
-        "smoke": dict(
-            data="synthetic",
-            images=320,
-            test_images=200,
-            epochs=2,
-            batch_size=64,
-            learning_rate=0.02,
-            precision="float32",
-        ),
+        "smoke": SMOKE,
         "quick": dict(images=2000, test_images=500, epochs=6, batch_size=32, learning_rate=0.03),
         "full": dict(epochs=3, **RECIPE),  # narrow groups of filters are slow on a CPU: half an hour for all five
     }

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from cifar_helpers import models
+from cifar_helpers import models, training
 from cifar_helpers.data import MEAN, STD
 from cifar_helpers.interpret import check_images, looked_into, stage
 from cifar_helpers.runs import Run
@@ -26,14 +26,7 @@ def untrained(run: Run, images: Tensor) -> models.Network:
     config = run.config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = models.build(
-            config.model,
-            activation=config.activation,
-            hidden=config.hidden,
-            dropout=config.dropout,
-            width=config.width,
-            batch_norm=config.batch_norm,
-        )
+        model = training.network(config)
     update_bn(images.split(250), model)
     return model.eval()
 

@@ -64,14 +64,7 @@ class Run:
             weights = load_file(file)
         except SafetensorError as error:  # of a record without checksums
             raise _damaged(file, error) from error
-        model = models.build(
-            config.model,
-            activation=config.activation,
-            hidden=config.hidden,
-            dropout=config.dropout,
-            width=config.width,
-            batch_norm=config.batch_norm,
-        )
+        model = training.network(config)
         model.load_state_dict(
             {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
         )

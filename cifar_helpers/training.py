@@ -194,6 +194,18 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
     return training, held
 
 
+def network(config: Config) -> models.Network:
+    """The config's network with fresh weights, which torch's global generator draws."""
+    return models.build(
+        config.model,
+        activation=config.activation,
+        hidden=config.hidden,
+        dropout=config.dropout,
+        width=config.width,
+        batch_norm=config.batch_norm,
+    )
+
+
 def resized(images: torch.Tensor, side: int) -> torch.Tensor:
     """Images (B, 3, H, W) scaled to (B, 3, side, side), smoothed as far as they shrink."""
     return nn.functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True).contiguous(
@@ -244,14 +256,7 @@ def train(
     training, held = batches_for(config, cifar, device)
     began = time.perf_counter()
     torch.manual_seed(config.seed)
-    model = models.build(
-        config.model,
-        activation=config.activation,
-        hidden=config.hidden,
-        dropout=config.dropout,
-        width=config.width,
-        batch_norm=config.batch_norm,
-    )
+    model = network(config)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's types
     if device == "cpu" and config.precision == "bfloat16" and not config.compile and convolutions.available():
         convolutions.speed_up(model)

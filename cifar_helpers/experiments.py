@@ -60,8 +60,8 @@ RECIPE: dict[str, Any] = dict(
     label_smoothing=0.1,
 )
 
-# Few images and float32, so that a test of the whole pipeline takes seconds: in bfloat16 the first steps, in which oneDNN
-# prepares its kernels, cost more than all others save.
+# Few images and float32, so that a test of the whole pipeline takes seconds: in bfloat16 the first steps, in which
+# oneDNN prepares its kernels, cost more than all others save.
 SMOKE: dict[str, Any] = dict(
     data="synthetic",
     images=320,

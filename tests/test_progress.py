@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 import tqdm.notebook
 
 from cifar_helpers import progress
@@ -14,6 +15,12 @@ STEPS = """if True:
             time.sleep(0.02)
             steps.update()
 """
+
+
+@pytest.fixture(autouse=True)
+def switched_on(monkeypatch):
+    """Whatever the machine that tests says: many a CI silences tqdm."""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
 
 
 def test_a_log_file_gets_a_line_or_two_and_not_every_refresh():

@@ -155,12 +155,10 @@ def _notebook(options) -> int:
 
 
 def _pdf(options) -> int:
-    from cifar_helpers import experiments, files, paths, report
+    from cifar_helpers import experiments, paths, report
 
     profile = experiments.profile(options.profile)
-    told = "the PDF is being built by another process; waiting for it"
-    with files.lock(paths.ROOT / "build" / profile / "pdf.lock", told):
-        print(report.build_pdf(profile))
+    print(report.build_pdf(profile))
     if profile == "full":
         report.write_conclusions(paths.ROOT / "README.md")
     return 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,12 @@ def folder(path: Path) -> Path:
     except OSError as error:
         raise unwritten(f"the folder {path}", error) from error
     return path
+
+
+def checksum(file: Path) -> str:
+    """The file's line as `sha256sum` writes it and `sha256sum -c` checks it."""
+    with file.open("rb") as opened:
+        return f"{hashlib.file_digest(opened, 'sha256').hexdigest()}  {file.name}"
 
 
 def unwritten(what: str, error: Exception, then: str = "give the same command again") -> OSError:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cifar_helpers import appendix, paths
+from cifar_helpers import appendix, files, paths
 
 LATEX_PACKAGES = "latexmk texlive-latex-recommended texlive-latex-extra lmodern"  # Debian's and Ubuntu's names
 ESCAPES = str.maketrans(
@@ -158,8 +158,12 @@ def build_pdf(profile: str) -> Path:
     """
     if shutil.which("latexmk") is None:
         raise FileNotFoundError(f"latexmk is missing; install the packages {LATEX_PACKAGES}")
-    work = paths.ROOT / "build" / profile / "latex"
-    work.mkdir(parents=True, exist_ok=True)
+    work = files.folder(paths.ROOT / "build" / profile / "latex")
+    with files.lock(work / "lock", "the PDF is being built by another process; waiting for it"):
+        return _build_pdf(profile, work)
+
+
+def _build_pdf(profile: str, work: Path) -> Path:
     if len(found := conclusions(profile)):
         small = next((size for size in ("smoke", "quick") if size in set(found["Size"])), profile)
         widths = "".join(

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import functools
-import hashlib
 import json
 import pickle
 import platform
@@ -90,15 +89,9 @@ def _checked(file: Path) -> Path:
     sums = file.with_name(SUMS)
     if not file.exists():
         raise _damaged(file, "it is missing")
-    if sums.exists() and _sum(file) not in sums.read_text(errors="replace").splitlines():
+    if sums.exists() and files.checksum(file) not in sums.read_text(errors="replace").splitlines():
         raise _damaged(file, f"its checksum is not the one in {SUMS}")
     return file
-
-
-def _sum(file: Path) -> str:
-    """The file's line in SHA256SUMS."""
-    with file.open("rb") as opened:
-        return f"{hashlib.file_digest(opened, 'sha256').hexdigest()}  {file.name}"
 
 
 def _damaged(file: Path, why: str | Exception) -> DamagedRecord:
@@ -110,7 +103,7 @@ def _damaged(file: Path, why: str | Exception) -> DamagedRecord:
 
 def seal(folder: Path) -> None:
     """Write the checksums of a record's files beside them: `sha256sum -c SHA256SUMS` checks them too."""
-    lines = [_sum(file) + "\n" for file in sorted(folder.iterdir()) if file.name != SUMS]
+    lines = [files.checksum(file) + "\n" for file in sorted(folder.iterdir()) if file.name != SUMS]
     (folder / SUMS).write_text("".join(lines), newline="\n")
 
 

@@ -142,9 +142,20 @@ def _file(profile: str) -> Path:
     return paths.runs(profile) / "search" / f"study-{profile}.log"  # published ones lie beside those of full
 
 
+def _sums(profile: str) -> Path:
+    """Holds the study's checksum while nobody adds to it: written when no trial is under way, gone when one begins."""
+    return _file(profile).with_suffix(".log.sha256")
+
+
 def _storage(profile: str) -> optuna.storages.JournalStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file = str(_file(profile))
+    file, sums = str(_file(profile)), _sums(profile)
+    told = sums.read_text(errors="replace").strip() if sums.exists() and _file(profile).exists() else ""
+    if told and told != files.checksum(_file(profile)) and sums.exists():  # else a trial has begun just now
+        raise ValueError(
+            f"{file} is damaged (its checksum is not the one in {sums.name}): restore it (git restore, where it is "
+            "committed), or move both away to begin anew"
+        )
     try:
         return optuna.storages.JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
     except json.JSONDecodeError as error:  # a full disk cut a line off
@@ -159,9 +170,9 @@ def _create(profile: str, base: Config) -> optuna.Study:
     """The study, made with the baseline as its first trial where there is none."""
     files.folder(_file(profile).parent)
     with _lock(profile, "search"):
-        study = optuna.create_study(
-            storage=_storage(profile), study_name="search", direction="maximize", load_if_exists=True
-        )
+        storage = _storage(profile)
+        _sums(profile).unlink(missing_ok=True)  # Optuna adds a line for each process
+        study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
         if not study.get_trials(deepcopy=False):
             study.set_user_attr("base", base.hash)
             study.enqueue_trial(baseline(base))
@@ -185,7 +196,10 @@ def _next(study: optuna.Study, profile: str, budget: int, startup: int) -> tuple
                 pass  # another process is training it
         counted = len(study.get_trials(deepcopy=False, states=COUNTED))
         if counted >= budget:
+            if not study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                _sums(profile).write_text(files.checksum(_file(profile)) + "\n", newline="\n")
             return None
+        _sums(profile).unlink(missing_ok=True)
         study.sampler = optuna.samplers.TPESampler(seed=counted, n_startup_trials=startup)
         trial = study.ask(SPACE)
         lock = _lock(profile, f"search-{trial.number}")

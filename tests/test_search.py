@@ -236,7 +236,34 @@ def test_a_budget_below_one_is_told(results, capsys):
 def test_the_study_is_text_without_paths_and_a_broken_line_is_told(results):
     search.run("smoke", trials=1, device="cpu")
     text = (paths.runs("smoke") / "search" / "study-smoke.log").read_text()
+    (paths.runs("smoke") / "search" / "study-smoke.log.sha256").unlink()  # as while a search goes on
     assert all(json.loads(line) for line in text.splitlines()) and str(results) not in text
     (paths.runs("smoke") / "search" / "study-smoke.log").write_text('{"op_code":5,"wor\n' + text)
     with pytest.raises(ValueError, match="study-smoke.log holds a line that is no JSON: take it out"):
         search.study("smoke")
+
+
+def test_a_flipped_bit_in_an_ended_study_is_told(results):
+    search.run("smoke", trials=1, device="cpu")
+    search.run("smoke", trials=2, device="cpu")  # it goes on, and is sealed anew
+    log, sums = (paths.runs("smoke") / "search" / f"study-smoke.log{end}" for end in ("", ".sha256"))
+    whole = log.read_text()
+    log.write_text(whole.replace('"values":[', '"values":[1', 1))  # still JSON
+    for use in (lambda: search.study("smoke"), lambda: search.run("smoke", trials=3, device="cpu")):
+        with pytest.raises(ValueError, match="study-smoke.log is damaged.*git restore.*move both away"):
+            use()
+    log.write_text(whole)
+    assert len(search.study("smoke").trials) == 2
+    assert sums.exists()
+
+
+def test_a_study_under_way_has_no_checksum(results, monkeypatch):
+    search.run("smoke", trials=1, device="cpu")
+
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        search.run("smoke", trials=2, device="cpu")
+    assert len(search.study("smoke").trials) == 2  # what was added since is no damage

@@ -71,12 +71,13 @@ $(STEPS)/data: $(SETUP)
 	  '.$(if $(findstring test,$@),[test$(COMMA)site])'
 	@touch .venv/installed $@
 
-# One after the other: tests that measure, and two CPU cores.
+# A process per core, up to four: the cells of a notebook, and tests that share a browser, stay in one of them.
+SIDE_BY_SIDE := OMP_NUM_THREADS=1 pytest --numprocesses=$(WORKERS)
 test: $(TEST_SETUP)
 	ruff check . && ruff format --check . && mypy
-	pytest
+	$(SIDE_BY_SIDE) --dist=loadgroup
 	$(MAKE) report PROFILE=smoke
-	CIFAR_PROFILE=smoke pytest --nbval-lax --nbval-current-env notebooks
+	CIFAR_PROFILE=smoke $(SIDE_BY_SIDE) --dist=loadscope --nbval-lax --nbval-current-env notebooks
 
 # JupyterLab in a headless Chromium: minutes, so not a part of `make test`.
 test-lab: $(TEST_SETUP)

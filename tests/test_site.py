@@ -16,6 +16,7 @@ from browser import chromium
 
 from cifar_helpers import paths
 
+pytestmark = pytest.mark.xdist_group("site")  # built once
 NOTEBOOKS = sorted(path.stem for path in (paths.ROOT / "notebooks").glob("*.ipynb"))
 
 

@@ -130,7 +130,7 @@ def inside(profile: str) -> list[Config]:
 
 
 SEEDS = {"smoke": 2, "quick": 3, "full": 3}
-SWEEP_SEEDS = 2
+SWEEP_SEEDS = {"smoke": 2, "quick": 2, "full": 1}  # on all images, rates differ by more than seeds do
 RATES = {  # of the sweeps: from far below to far above the usual rate of each optimizer
     "sgd": (0.01, 0.03, 0.1, 0.3),
     "adam": (0.0003, 0.001, 0.003, 0.01),
@@ -142,8 +142,8 @@ RATES = {  # of the sweeps: from far below to far above the usual rate of each o
 def ablation(profile: str, epochs: int = 0) -> Config:
     """The run that every ablation changes in one respect: ResNet18 with a quarter of its filters.
 
-    A sixteenth of ResNet18's multiply-adds pays for several seeds. Left out by that: whether an option gains or
-    loses in networks that are wide enough to memorise the images.
+    A sixteenth of ResNet18's multiply-adds, and at full size few epochs, pay for several seeds. Left out by that:
+    whether an option gains or loses in networks that are wide enough, and trained long enough, to memorise the images.
     """
     sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(
@@ -157,7 +157,7 @@ def ablation(profile: str, epochs: int = 0) -> Config:
             learning_rate=0.03,
         ),
         "quick": dict(images=640, test_images=500, epochs=4, batch_size=32, learning_rate=0.03, width=0.25),
-        "full": dict(epochs=15, learning_rate=0.1, width=0.25),
+        "full": dict(epochs=3, learning_rate=0.1, width=0.25),
     }
     return Config("resnet18", **sizes[profile] | ({"epochs": epochs} if epochs else {}))
 
@@ -197,7 +197,7 @@ def activations_others(
     epochs: int = 0,
     seeds: int = 0,
 ) -> list[Config]:
-    """All other activations, against ReLU, in half the epochs."""
+    """All other activations, against ReLU, in half the epochs (rounded down)."""
     base = ablation(profile, epochs)
     base = replace(base, epochs=max(1, base.epochs // 2))
     names = dict.fromkeys(("relu", *names))
@@ -211,12 +211,12 @@ def losses(profile: str, names=tuple(LOSSES), epochs: int = 0, seeds: int = 0) -
     return each_seed([replace(base, loss=name, keep_logits=True) for name in names], base, profile, seeds)
 
 
-def rates(config: Config, values: Iterable[float]) -> list[Config]:
-    """The config at each learning rate, on the validation split, with so many seeds that one lucky run decides less."""
+def rates(config: Config, values: Iterable[float], profile: str) -> list[Config]:
+    """The config at each learning rate, on the validation split, with the profile's number of seeds."""
     return [
         replace(config, learning_rate=value, evaluate="validation", seed=seed)
         for value in values
-        for seed in range(SWEEP_SEEDS)
+        for seed in range(SWEEP_SEEDS[profile])
     ]
 
 
@@ -227,7 +227,7 @@ def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), 
     return [
         config
         for name in names
-        for config in rates(replace(base, loss=name), RATES["sgd"] if name == "cross_entropy" else higher)
+        for config in rates(replace(base, loss=name), RATES["sgd"] if name == "cross_entropy" else higher, profile)
     ]
 
 
@@ -265,7 +265,7 @@ def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config
 def optimizer_rates(profile: str, names=training.OPTIMIZERS, epochs: int = 0) -> list[Config]:
     """The learning rate of each optimizer, on the validation split."""
     base = ablation(profile, epochs)
-    return [config for name in names for config in rates(replace(base, optimizer=name), RATES[name])]
+    return [config for name in names for config in rates(replace(base, optimizer=name), RATES[name], profile)]
 
 
 @experiment

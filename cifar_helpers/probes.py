@@ -1,6 +1,6 @@
 """What the stages of a network respond to, measured: how wide, how fine, and how much of the class they tell."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -103,19 +103,9 @@ def high_share(power: np.ndarray) -> float:
     return float(power[frequencies(len(power)) > CUT].sum() / total) if np.isfinite(total) and total > 0 else np.nan
 
 
-def bootstrap(
-    maps: np.ndarray, statistic: Callable[[np.ndarray], float], resamples: int = 200, seed: int = 0
-) -> tuple[float, float, float]:
-    """The statistic of the mean of maps (B, H, W), and its 95 % interval over draws of the images (percentiles)."""
-    weights = np.random.default_rng(seed).multinomial(len(maps), np.full(len(maps), 1 / len(maps)), resamples)
-    means = np.tensordot(weights / len(maps), maps, 1)
-    low, high = np.quantile([statistic(mean) for mean in means], (0.025, 0.975))
-    return statistic(maps.mean(0)), float(low), float(high)
-
-
 @torch.no_grad()
 def pooled(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
-    """Stage -> (B, C): the mean of each channel over its positions, for images (B, 3, 32, 32)."""
+    """Stage -> (B, C) float64: the mean of each channel over its positions, for images (B, 3, 32, 32)."""
     check_images(images)
     features: dict[str, list[Tensor]] = {}
     with looked_into(model):
@@ -123,7 +113,7 @@ def pooled(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, 
             values = model.stem(some)
             for name, part in models.stages(model).items():
                 values = part(values)
-                features.setdefault(name, []).append(values.mean((2, 3)))
+                features.setdefault(name, []).append(values.mean((2, 3), dtype=torch.float64))
     return {name: torch.cat(parts) for name, parts in features.items()}
 
 
@@ -131,7 +121,8 @@ def linear_probe(features: Tensor, labels: Tensor, strengths: Sequence[float] = 
     """A linear classifier of features (B, C) into classes (B,): logistic regression on standardised features, by LBFGS.
 
     Its L2 is the one of `strengths` with the highest accuracy on the last fifth, when fitted to the rest; then it is
-    fitted to all. The images must be in no order. Alain and Bengio 2016, arXiv 1610.01644.
+    fitted to all. The images must be in no order. Alain and Bengio 2016, arXiv 1610.01644. In float64, the rounding of
+    which does not decide where LBFGS ends.
     """
     count = len(labels) - len(labels) // 5
     best = (
@@ -149,7 +140,7 @@ def _fit(features: Tensor, labels: Tensor, l2: float) -> nn.Linear:
     mean, std = features.mean(0), features.std(0)
     std = std.clamp(min=1e-6 * std.max().clamp(min=1e-30))  # a channel that never changes tells nothing
     inputs = (features - mean) / std
-    layer = nn.Linear(features.shape[1], 10)
+    layer = nn.Linear(features.shape[1], 10, dtype=features.dtype)
     nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
     optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=60, line_search_fn="strong_wolfe")
 

@@ -216,10 +216,21 @@ def _inputs(profile: str) -> str:
         rf"\newcommand{{\figuresFolder}}{{{folders['figures']}}}",
         _macros(_original_numbers(_original())),
     ]
+    if len(found := conclusions(profile)):
+        lines.append(_macros(_verdicts(found)))
     lines += [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("numbers_*.tex"))]
     further = [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("further_*.tex"))]
     lines += [rf"\newcommand{{\further}}{{{''.join(further)}}}"] if further else []
     return "\n".join(lines)
+
+
+def _verdicts(found: pd.DataFrame) -> dict[str, str | int | float]:
+    """How many of the original's conclusions hold, hold in part, fall, or stay open: by a verdict's first words."""
+    verdicts = found[CLAIM[1]]
+    part = verdicts.str.startswith(("holds in part", "can be shown"))
+    held, unclear = verdicts.str.startswith("holds") & ~part, verdicts.str.startswith("cannot")
+    of = {"Count": verdicts.notna(), "Hold": held, "Part": part, "Open": unclear, "Fall": ~(held | part | unclear)}
+    return {f"conclusions{name}": int(rows.sum()) for name, rows in of.items()}
 
 
 def _miniatures(profile: str) -> list[str]:

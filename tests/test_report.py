@@ -146,6 +146,23 @@ def test_pdf_without_latex_names_the_packages(root, monkeypatch):
         report.build_pdf("quick")
 
 
+def test_verdicts_on_the_conclusions_are_counted(root):
+    verdicts = [
+        "holds",
+        "holds in part: they count",
+        "can be shown for some sizes only",
+        "cannot be shown",
+        "cannot be told from 5 networks",
+        "contradicted: they count less",
+        "no reason: one function",
+    ]
+    report.save_claims([("claim", verdict, "+1", "No.") for verdict in verdicts], "03", "quick")
+    counts = {
+        name.removeprefix("conclusions"): count for name, count in report._verdicts(report.conclusions("quick")).items()
+    }
+    assert counts == {"Count": 7, "Hold": 1, "Part": 2, "Open": 2, "Fall": 2}
+
+
 @needs_latex
 @pytest.mark.slow
 def test_pdf_of_made_up_images_says_so_on_every_page(root):

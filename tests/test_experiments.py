@@ -109,3 +109,11 @@ def test_sweeps_come_before_what_reads_them():
     order = list(experiments.EXPERIMENTS)
     assert order.index("loss_rates") < order.index("losses_tuned")
     assert order.index("optimizer_rates") < order.index("optimizers")
+
+
+@pytest.mark.parametrize(
+    "profile, told", [("full", "all images for 3 epochs"), ("quick", "**Miniature**: profile `quick`")]
+)
+def test_a_notebook_says_what_its_runs_are(profile, told):
+    said = experiments.described(experiments.ablation(profile), profile)
+    assert told in said and "ResNet18 with 0.25 times its filters" in said

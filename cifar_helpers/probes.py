@@ -121,8 +121,8 @@ def linear_probe(features: Tensor, labels: Tensor, strengths: Sequence[float] = 
     """A linear classifier of features (B, C) into classes (B,): logistic regression on standardised features, by LBFGS.
 
     Its L2 is the one of `strengths` with the highest accuracy on the last fifth, when fitted to the rest; then it is
-    fitted to all. The images must be in no order. Alain and Bengio 2016, arXiv 1610.01644. In float64, the rounding of
-    which does not decide where LBFGS ends.
+    fitted to all. The images must be in no order. Alain and Bengio 2016, arXiv 1610.01644. The precision is that of the
+    features: in float32, rounding decides where LBFGS ends.
     """
     count = len(labels) - len(labels) // 5
     best = (

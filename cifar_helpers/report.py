@@ -9,13 +9,14 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cifar_helpers import appendix, files, paths
+from cifar_helpers import appendix, experiments, files, paths, statistics
 
 LATEX_PACKAGES = "latexmk texlive-latex-recommended texlive-latex-extra lmodern"  # Debian's and Ubuntu's names
 ESCAPES = str.maketrans(
@@ -138,7 +139,8 @@ def write_conclusions(readme: Path) -> None:
     _, end, after = rest.partition("<!-- end of conclusions -->")
     if not end:
         raise ValueError(f"{readme} has lost the comments between which the conclusions stand")
-    readme.write_text(before + "<!-- conclusions -->\n" + "\n".join(lines) + "\n" + end + after)
+    told = f"Ablations: {experiments.described(experiments.ablation('full'), 'full')} {_chance(found)}"
+    readme.write_text(before + "\n".join(["<!-- conclusions -->", *lines, "", told, end]) + after)
 
 
 def save_numbers(numbers: dict[str, str | int | float], source: str, profile: str) -> None:
@@ -217,20 +219,29 @@ def _inputs(profile: str) -> str:
         _macros(_original_numbers(_original())),
     ]
     if len(found := conclusions(profile)):
-        lines.append(_macros(_verdicts(found)))
+        lines.append(_macros(_verdicts(found, profile)))
     lines += [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("numbers_*.tex"))]
     further = [rf"\input{{{folders['generated']}/{path.name}}}" for path in sorted(generated.glob("further_*.tex"))]
     lines += [rf"\newcommand{{\further}}{{{''.join(further)}}}"] if further else []
     return "\n".join(lines)
 
 
-def _verdicts(found: pd.DataFrame) -> dict[str, str | int | float]:
-    """How many of the original's conclusions hold, hold in part, fall, or stay open: by a verdict's first words."""
+def _verdicts(found: pd.DataFrame, profile: str) -> dict[str, int | str]:
+    """How many of the original's conclusions hold, hold in part, fall, or stay open: by a verdict's first words.
+
+    And how many rest on runs of a smaller profile, and what chance alone would show among their intervals.
+    """
     verdicts = found[CLAIM[1]]
     part = verdicts.str.startswith(("holds in part", "can be shown"))
     held, unclear = verdicts.str.startswith("holds") & ~part, verdicts.str.startswith("cannot")
     of = {"Count": verdicts.notna(), "Hold": held, "Part": part, "Open": unclear, "Fall": ~(held | part | unclear)}
-    return {f"conclusions{name}": int(rows.sum()) for name, rows in of.items()}
+    of["Small"] = found["Size"].ne(profile)
+    counts = {f"conclusions{name}": int(rows.sum()) for name, rows in of.items()}
+    return counts | {"conclusionsChance": _chance(found)}
+
+
+def _chance(found: pd.DataFrame) -> str:
+    return statistics.chance(int(found[CLAIM[2]].str.contains("[", regex=False).sum()))
 
 
 def _miniatures(profile: str) -> list[str]:
@@ -275,7 +286,7 @@ def _tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -
     return style.to_latex(hrules=True, column_format=column_format)
 
 
-def _macros(numbers: dict[str, str | int | float]) -> str:
+def _macros(numbers: Mapping[str, str | int | float]) -> str:
     for name in numbers:
         if not re.fullmatch("[A-Za-z]+", name):
             raise ValueError(f"{name!r} cannot be a LaTeX macro: letters only, so write Eighteen for 18")

@@ -76,7 +76,7 @@ def test_discarded_figure_leaves_the_others(root):
 
 
 def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
-    report.save_claims([("A loss is best", "holds", "+1.00", "No: one run.")], "04_losses", "full")
+    report.save_claims([("A loss is best", "holds", "+1.00 [+0.50 to +1.50]", "No: one run.")], "04_losses", "full")
     report.save_claims(
         [("ReLU | is fast", "cannot be shown", "+0.10", "No.")], "03_activations", paths.StandIn("quick")
     )
@@ -90,7 +90,11 @@ def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
         "| The original says | These runs | Effect | Could its evidence show it? |",
         "| --- | --- | --- | --- |",
         "| ReLU / is fast | cannot be shown | +0.10 (miniature run) | No. |",
-        "| A loss is best | holds | +1.00 | No: one run. |",
+        "| A loss is best | holds | +1.00 [+0.50 to +1.50] | No: one run. |",
+        "",
+        "Ablations: Each run trains a ResNet18 with 0.25 times its filters on all images for 3 epochs. What pays only "
+        "in longer trainings or wider networks is not seen here. By chance alone, 0.05 of 1 such intervals would leave "
+        "out zero on average.",
         "<!-- end of conclusions -->",
         "after",
     ]
@@ -156,11 +160,13 @@ def test_verdicts_on_the_conclusions_are_counted(root):
         "contradicted: they count less",
         "no reason: one function",
     ]
-    report.save_claims([("claim", verdict, "+1", "No.") for verdict in verdicts], "03", "quick")
+    report.save_claims([("claim", verdict, "+1 [+0 to +2]", "No.") for verdict in verdicts], "03", "quick")
     counts = {
-        name.removeprefix("conclusions"): count for name, count in report._verdicts(report.conclusions("quick")).items()
+        name.removeprefix("conclusions"): count
+        for name, count in report._verdicts(report.conclusions("quick"), "full").items()
     }
-    assert counts == {"Count": 7, "Hold": 1, "Part": 2, "Open": 2, "Fall": 2}
+    assert counts.pop("Chance").startswith("By chance alone, 0.35 of 7")
+    assert counts == {"Count": 7, "Hold": 1, "Part": 2, "Open": 2, "Fall": 2, "Small": 7}
 
 
 @needs_latex

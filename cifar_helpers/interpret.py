@@ -36,7 +36,7 @@ def networks(profile: str | None = None) -> dict[str, Run]:
 
 def stages(model: models.Network) -> dict[str, tuple[int, ...]]:
     """The shape (C, H, W) of what each stage gives for one image, in order; (C,) where that is no map."""
-    maps = feature_maps(model, next(model.parameters()).new_zeros(1, 3, 32, 32))
+    maps = feature_maps(model, torch.zeros(1, 3, 32, 32, device=next(model.parameters()).device))
     return {name: tuple(values.shape[1:]) for name, values in maps.items()}
 
 

@@ -123,17 +123,21 @@ def save_claims(claims: list[tuple[str, str, str, str]], source: str, profile: s
 
 
 def conclusions(profile: str) -> pd.DataFrame:
-    """A row per conclusion of the original, in the order of the notebooks: CLAIM, and the profile of its runs, Size."""
+    """A row per conclusion of the original, in the order of the notebooks: CLAIM, and the profile of its runs, Size.
+
+    An effect that is of a smaller profile's runs says so.
+    """
     files = sorted(paths.generated(profile).glob("claims_*.csv"))
     rows = [pd.read_csv(file, dtype=str, keep_default_na=False) for file in files]
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=[*CLAIM, "Size"])
+    found = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=[*CLAIM, "Size"])
+    found.loc[found["Size"].ne(profile), CLAIM[2]] += " (miniature run)"
+    return found
 
 
 def write_conclusions(readme: Path) -> None:
     """Put the committed conclusions into the README, between its two comments that name them."""
     found = conclusions("full")
-    found["Effect"] += found.pop("Size").map(lambda size: "" if size == "full" else " (miniature run)")
-    rows = [list(found), ["---"] * len(found.columns), *found.to_numpy().tolist()]
+    rows = [CLAIM, ["---"] * len(CLAIM), *found[CLAIM].to_numpy().tolist()]
     lines = ["| " + " | ".join(text.replace("|", "/") for text in row) + " |" for row in rows]
     before, _, rest = readme.read_text().partition("<!-- conclusions -->\n")
     _, end, after = rest.partition("<!-- end of conclusions -->")
@@ -167,11 +171,10 @@ def build_pdf(profile: str) -> Path:
 
 def _build_pdf(profile: str, work: Path) -> Path:
     if len(found := conclusions(profile)):
-        small = next((size for size in ("smoke", "quick") if size in set(found["Size"])), profile)
         widths = "".join(
-            rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (0.27, 0.22, 0.24, 0.27)
+            rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (0.22, 0.2, 0.24, 0.34)
         )
-        _write(paths.generated(profile) / "conclusions.tex", _tabular(found[CLAIM], column_format=widths), small)
+        _write(paths.generated(profile) / "conclusions.tex", _tabular(found[CLAIM], column_format=widths), profile)
     _write(paths.generated(profile) / "runs.tex", appendix.runs_tex(profile), profile)
     _write(work / "inputs.tex", _inputs(profile), profile)
     relative = work.relative_to(paths.ROOT).as_posix()  # relative to ROOT: no spaces or # of someone's folder

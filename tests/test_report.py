@@ -165,6 +165,7 @@ def test_verdicts_on_the_conclusions_are_counted(root):
         name.removeprefix("conclusions"): count
         for name, count in report._verdicts(report.conclusions("quick"), "full").items()
     }
+    assert not report.conclusions("quick")["Effect"].str.contains("miniature").any()  # all are: the report says it once
     assert counts.pop("Chance").startswith("By chance alone, 0.35 of 7")
     assert counts == {"Count": 7, "Hold": 1, "Part": 2, "Open": 2, "Fall": 2, "Small": 7}
 

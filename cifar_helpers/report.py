@@ -172,7 +172,7 @@ def build_pdf(profile: str) -> Path:
 def _build_pdf(profile: str, work: Path) -> Path:
     if len(found := conclusions(profile)):
         widths = "".join(
-            rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (0.22, 0.2, 0.24, 0.34)
+            rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (0.26, 0.19, 0.23, 0.32)
         )
         _write(paths.generated(profile) / "conclusions.tex", _tabular(found[CLAIM], column_format=widths), profile)
     _write(paths.generated(profile) / "runs.tex", appendix.runs_tex(profile), profile)

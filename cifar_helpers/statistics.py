@@ -98,11 +98,11 @@ def sentence(row, option: str, baseline: str, quantity: str = "test accuracy", u
     return said + (": no difference that these runs can show." if row["outcome"] == "undecided" else ".")
 
 
-OUTCOMES = {
-    "higher": "above it",
-    "lower": "below it",
-    "identical": "the same in every seed",
-    "undecided": "no difference that these runs can show",
+OUTCOMES = {  # of one option, of several
+    "higher": ("is above", "are above"),
+    "lower": ("is below", "are below"),
+    "identical": ("is in every seed equal to", "are in every seed equal to"),
+    "undecided": ("cannot be told from", "cannot be told from"),
 }
 
 
@@ -113,28 +113,55 @@ def sentences(
     quantity: str = "test accuracy",
     unit: str = "points",
 ) -> str:
-    """What `differences` says as plain text, options by their outcome and named as `title` does, and then `chance`."""
+    """What `differences` says as plain text: options by their outcome and named as `title` does, each with its effect.
+
+    The first interval says what it is, the others stand in brackets.
+    """
+    by_outcome = {outcome: differences[differences["outcome"] == outcome] for outcome in OUTCOMES}
+    by_outcome = {outcome: rows for outcome, rows in by_outcome.items() if len(rows)}
+    several = (differences["n"] > 1).any()
+    first = next((rows.index[0] for outcome, rows in by_outcome.items() if outcome != "identical"), None)
 
     def told(option, row):
         if row["outcome"] == "identical":
             return title(option)
-        interval = f" [{row['low']:+.2f} to {row['high']:+.2f}]" if row["n"] > 1 else ""
-        return f"{title(option)} {row['difference']:+.2f}{interval}"
+        span = f"{row['low']:+.2f} to {row['high']:+.2f}"
+        if option == first and several:
+            return f"{title(option)} ({row['difference']:+.2f} {unit}, {100 * CONFIDENCE:.0f} % interval {span})"
+        return f"{title(option)} ({row['difference']:+.2f}" + (f" [{span}])" if row["n"] > 1 else f" {unit})")
 
-    lists = [
-        f"{words}: " + ", ".join(told(option, row) for option, row in rows.iterrows())
-        for outcome, words in OUTCOMES.items()
-        if len(rows := differences[differences["outcome"] == outcome])
-    ]
-    intervals = int(differences["low"].notna().sum())
-    said = f"{quantity[0].upper()}{quantity[1:]} against {title(baseline)}, in {unit}"
-    said += f" with {100 * CONFIDENCE:.0f} % intervals" if intervals else ", from one seed without an interval"
-    return f"{said}: {'; '.join(lists)}." + (f" {chance(intervals)}" if intervals else "")
+    parts: list[str] = []
+    for outcome, rows in by_outcome.items():
+        names = enumerated([told(option, row) for option, row in rows.iterrows()])
+        parts.append(f"{names} {OUTCOMES[outcome][len(rows) > 1]} {'it' if parts else title(baseline)}")
+    return f"In {quantity}, {'; '.join(parts)}" + ("." if several else ": one seed gives no interval.")
+
+
+def enumerated(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+VERDICTS = {
+    "holds": "it holds that",
+    "contradicted": "it is contradicted that",
+    "cannot be shown": "it cannot be shown that",
+}
+
+
+def verdicts(claims: pd.DataFrame) -> str:
+    """Claims by their verdict, as plain text: `it holds that a and b; it cannot be shown that c`.
+
+    claims has a column `claim`, a clause, and a column `these runs`, the verdict.
+    """
+    by_verdict = claims.groupby("these runs", sort=False)["claim"]
+    return "; ".join(f"{VERDICTS.get(verdict, verdict + ':')} {enumerated(told)}" for verdict, told in by_verdict)
 
 
 def chance(count: int) -> str:
     """How many of so many intervals leave out zero by chance alone."""
-    return f"By chance alone, {(1 - CONFIDENCE) * count:.2f} of {count} such intervals would leave out zero on average."
+    return f"Of {count} such intervals, chance alone makes {(1 - CONFIDENCE) * count:.2f} leave out zero on average."
 
 
 def table(results: pd.DataFrame, baseline: str) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
         "| A loss is best | holds | +1.00 [+0.50 to +1.50] | No: one run. |",
         "",
         "Ablations: Each run trains a ResNet18 with 0.25 times its filters on all images for 3 epochs. What pays only "
-        "in longer trainings or wider networks is not seen here. By chance alone, 0.05 of 1 such intervals would leave "
+        "in longer trainings or wider networks is not seen here. Of 1 such intervals, chance alone makes 0.05 leave "
         "out zero on average.",
         "<!-- end of conclusions -->",
         "after",
@@ -166,7 +166,7 @@ def test_verdicts_on_the_conclusions_are_counted(root):
         for name, count in report._verdicts(report.conclusions("quick"), "full").items()
     }
     assert not report.conclusions("quick")["Effect"].str.contains("miniature").any()  # all are: the report says it once
-    assert counts.pop("Chance").startswith("By chance alone, 0.35 of 7")
+    assert counts.pop("Chance").startswith("Of 7 such intervals, chance alone makes 0.35")
     assert counts == {"Count": 7, "Hold": 1, "Part": 2, "Open": 2, "Fall": 2, "Small": 7}
 
 

@@ -74,16 +74,16 @@ def test_sentences_list_the_options_by_outcome():
     )
     rows = statistics.differences(runs, "base")
     said = statistics.sentences(rows, "base", str.upper)
-    assert said.startswith(
-        "Test accuracy against BASE, in points with 95 % intervals: above it: STEADY +1.03 [+0.89 to"
+    span = {name: f"{row['low']:+.2f} to {row['high']:+.2f}" for name, row in rows.iterrows()}
+    assert said == (
+        f"In test accuracy, STEADY (+1.03 points, 95 % interval {span['steady']}) is above BASE; "
+        f"WORSE (-9.83 [{span['worse']}]) is below it; SAME is in every seed equal to it; "
+        f"NEAR (+0.07 [{span['near']}]) cannot be told from it."
     )
-    assert "; below it: WORSE -9.83 [" in said and "; the same in every seed: SAME; " in said
-    assert f"no difference that these runs can show: NEAR +0.07 [{rows.loc['near', 'low']:+.2f} to" in said
-    assert said.endswith(statistics.chance(4))
+    two = statistics.sentences(pd.concat([rows.loc[["near"]], rows.loc[["near"]].rename({"near": "far"})]), "base")
+    assert " and far (+0.07 [" in two and two.endswith("]) cannot be told from base.")
     one = statistics.sentences(statistics.differences(frame(a=[1.0], b=[2.0]), "a"), "a", quantity="loss", unit="nats")
-    assert one == (
-        "Loss against a, in nats, from one seed without an interval: no difference that these runs can show: b +1.00."
-    )
+    assert one == "In loss, b (+1.00 nats) cannot be told from a: one seed gives no interval."
 
 
 def test_differences_that_cancel_are_not_called_the_same_in_every_seed():
@@ -96,7 +96,7 @@ def test_differences_that_cancel_are_not_called_the_same_in_every_seed():
 def test_what_cancels_up_to_the_last_bit_is_nought():
     rows = statistics.differences(frame(base=[27.4, 35.2, 28.0], other=[30.2, 30.2, 30.2]), "base")
     assert (np.array([30.2, 30.2, 30.2]) - [27.4, 35.2, 28.0]).mean() < 0
-    assert "OTHER +0.00 [" in statistics.sentences(rows, "base", str.upper)
+    assert "OTHER (+0.00 points, 95 % interval" in statistics.sentences(rows, "base", str.upper)
 
 
 def test_one_seed_has_no_interval():
@@ -133,4 +133,18 @@ def test_table_has_every_option():
 
 
 def test_chance():
-    assert "0.50 of 10" in statistics.chance(10)
+    assert statistics.chance(10).startswith("Of 10 such intervals, chance alone makes 0.50 leave out zero")
+
+
+def test_enumerated():
+    assert [statistics.enumerated("abc"[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+def test_verdicts_join_the_claims_of_each():
+    claims = pd.DataFrame(
+        [("a is better", "holds"), ("b is", "cannot be shown"), ("c is", "holds"), ("d is", "the same in every seed")],
+        columns=["claim", "these runs"],
+    )
+    assert statistics.verdicts(claims) == (
+        "it holds that a is better and c is; it cannot be shown that b is; the same in every seed: d is"
+    )

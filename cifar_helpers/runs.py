@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cifar_helpers import experiments, files, models, paths, training
+from cifar_helpers import convolutions, experiments, files, models, paths, training
 from cifar_helpers.training import Config, Result
 
 _ONE_TRAINING = threading.Lock()  # torch has one stream of random numbers per process
@@ -285,14 +285,17 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
 
 
 def device_name(device: str) -> str:
-    """`NVIDIA H100 …` or `AMD EPYC, 2 threads`."""
+    """`NVIDIA H100 …` or `AMD EPYC, 2 threads`; `Intel(R) Xeon(R) Processor with AMX, 2 threads`.
+
+    Whether AMX is switched on makes machines of one name several times as fast or slow.
+    """
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     name = platform.processor() or platform.machine()
     if (info := Path("/proc/cpuinfo")).exists():
         found = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
         name = found[0] if found else name
-    return f"{name}, {torch.get_num_threads()} threads"
+    return f"{name}{' with AMX' if convolutions.available() else ''}, {torch.get_num_threads()} threads"
 
 
 def revision() -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_helpers import __main__, data, experiments, paths, runs, training
+from cifar_helpers import __main__, convolutions, data, experiments, paths, runs, training
 from cifar_helpers.training import Config
 
 TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50)
@@ -328,3 +328,10 @@ def test_every_experiment_has_configs_in_every_profile(profile):
         configs = experiments.configs(name, profile)
         assert configs and len({c.hash for c in configs}) == len(configs)
         assert all((c.data == "synthetic") == (profile == "smoke") for c in configs)
+
+
+def test_device_name_tells_whether_matrix_units_are_used(monkeypatch):
+    for available in (True, False):
+        monkeypatch.setattr(convolutions, "available", lambda available=available: available)
+        name = runs.device_name("cpu")
+        assert (" with AMX, " in name) == available and name.endswith(f", {torch.get_num_threads()} threads")

@@ -1,12 +1,17 @@
-"""Faster convolutions over small images, for CPUs that multiply matrices in bfloat16 (Intel's AMX).
+"""Faster convolutions in bfloat16, for CPUs that multiply matrices in it (Intel's AMX) and for those that do not.
 
-oneDNN works along the rows of an image when it computes the gradient of a convolution's weights: rows of 3 to 7 pixels
-leave most of such a unit idle. The gradient is a sum over all images and places, so images may as well stand side by
-side in one row, with a column of zeros between them. And a 1x1 convolution is a linear layer at each place, which as
-one product of two matrices knows no rows at all (benchmarks/convolutions.txt).
+With AMX: oneDNN works along the rows of an image when it computes the gradient of a convolution's weights: rows of 3 to
+7 pixels leave most of such a unit idle. The gradient is a sum over all images and places, so images may as well stand
+side by side in one row, with a column of zeros between them. And a 1x1 convolution is a linear layer at each place,
+which as one product of two matrices knows no rows at all (benchmarks/convolutions.txt).
+
+Without units for bfloat16, oneDNN emulates it, ten times slower than float32 with AVX2 alone. There, operands that were
+rounded to bfloat16 are multiplied in float32: the same products, in another order of sums (benchmarks/bfloat16.txt).
 """
 
 import math
+import platform
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +26,30 @@ ROW = 32  # pixels of a row that keeps the unit busy
 def available() -> bool:
     """Whether this machine's CPU has AMX."""
     return torch.cpu._is_amx_tile_supported()
+
+
+def emulated() -> bool:
+    """Whether this CPU is slower in bfloat16 than in float32.
+
+    So on x86 without AMX and without AMD's AVX-512 BF16; Intel's reaches half of float32's rate. Other processors have
+    not been measured.
+    """
+    if platform.machine() not in ("x86_64", "AMD64") or available():
+        return False
+    return not torch.cpu._is_avx512_bf16_supported() or _intel()
+
+
+def _intel() -> bool:
+    info = Path("/proc/cpuinfo")
+    return "Intel" in (info.read_text() if info.exists() else platform.processor())
+
+
+def prepare(model: nn.Module) -> None:
+    """Turn the model's convolutions into those that are fastest in bfloat16 on this CPU, in place: same weights."""
+    if available():
+        speed_up(model)
+    elif emulated():
+        in_float32(model)
 
 
 def per_row(images: int, width: int) -> int:
@@ -108,3 +137,22 @@ def speed_up(model: nn.Module) -> None:
             and (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
         ):
             module.__class__ = Conv2d
+
+
+class Float32Conv2d(nn.Conv2d):
+    """nn.Conv2d that under autocast rounds to bfloat16 what torch would round, and multiplies and sums in float32."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not torch.is_autocast_enabled("cpu"):
+            return super().forward(images)
+        kind = torch.get_autocast_dtype("cpu")
+        with torch.autocast("cpu", enabled=False):
+            bias = None if self.bias is None else self.bias.to(kind).float()
+            return self._conv_forward(images.to(kind).float(), self.weight.to(kind).float(), bias).to(kind)
+
+
+def in_float32(model: nn.Module) -> None:
+    """Turn the model's convolutions into Float32Conv2d, in place: same weights, names, hooks."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and type(module).forward is nn.Conv2d.forward:
+            module.__class__ = Float32Conv2d

@@ -258,8 +258,8 @@ def train(
     torch.manual_seed(config.seed)
     model = network(config)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's types
-    if device == "cpu" and config.precision == "bfloat16" and not config.compile and convolutions.available():
-        convolutions.speed_up(model)
+    if device == "cpu" and config.precision == "bfloat16" and not config.compile:
+        convolutions.prepare(model)
     for module in model.modules():
         if isinstance(module, Whitening):
             module.fit(next(training.epoch(0))[0])

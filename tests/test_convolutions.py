@@ -59,7 +59,7 @@ def trained(network: nn.Module, batch: int, bfloat16: bool = True) -> tuple[torc
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         scores = network(channels_last(batch, 3, 32, 32))
     functional.cross_entropy(scores.float(), torch.arange(batch) % 10).backward()
-    return scores.detach().float(), torch.cat([p.grad.flatten() for p in network.parameters()])
+    return scores.detach().float(), torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
 
 
 @pytest.mark.parametrize(
@@ -122,3 +122,50 @@ def test_other_convolutions_stay_as_they_are(changes):
     layer = nn.Conv2d(4, 4, 3, **{"padding": 1, "bias": False} | changes)
     convolutions.speed_up(nn.Sequential(layer))
     assert type(layer) is nn.Conv2d
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "fast_cnn"])
+def test_in_float32_the_network_is_as_near_the_exact_one_as_in_torchs_bfloat16(name):
+    torch.manual_seed(0)
+    plain = models.build(name, width=0.125).to(memory_format=torch.channels_last)
+    other, exact = copy.deepcopy(plain), copy.deepcopy(plain)
+    convolutions.in_float32(other)
+    assert {type(module) for module in other.modules() if isinstance(module, nn.Conv2d)} == {convolutions.Float32Conv2d}
+    assert other.state_dict().keys() == plain.state_dict().keys()
+    for one, found, truth in zip(trained(plain, 32), trained(other, 32), trained(exact, 32, bfloat16=False)):
+        assert 0 < (found - truth).norm() < 1.1 * (one - truth).norm()
+    plain.load_state_dict(other.state_dict())
+    images = channels_last(8, 3, 32, 32)
+    with torch.inference_mode():  # without autocast, nothing is rounded
+        assert torch.equal(other.eval()(images), plain.eval()(images))
+
+
+@pytest.mark.parametrize("options", [dict(stride=2), dict(groups=2), dict(bias=False), dict(padding_mode="reflect")])
+def test_in_float32_operands_and_result_are_rounded_as_by_torch(options):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 4, 3, **{"padding": 1} | options)
+    images = channels_last(2, 4, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = layer(images)
+        convolutions.in_float32(nn.Sequential(layer))
+        found = layer(images)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected, rtol=0.01, atol=0.01)  # a unit of bfloat16's last place is 0.008
+    assert (found == expected).float().mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    "amx, avx512, intel, way",
+    [(True, True, True, "speed_up"), (False, True, True, "in_float32"), (False, False, False, "in_float32")]
+    + [(False, True, False, None)],
+)
+def test_each_cpu_gets_its_way(monkeypatch, amx, avx512, intel, way):
+    used = []
+    monkeypatch.setattr(convolutions.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(convolutions, "available", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(convolutions, "_intel", lambda: intel)
+    for name in ("speed_up", "in_float32"):
+        monkeypatch.setattr(convolutions, name, lambda model, name=name: used.append(name))
+    convolutions.prepare(nn.Sequential())
+    assert used == ([way] if way else [])

@@ -1,0 +1,71 @@
+"""Milliseconds of a training step in bfloat16 on a CPU without units for it: torch's way, ours, and float32.
+
+    python benchmarks/bfloat16.py [--rounds 5] > benchmarks/bfloat16.txt
+
+A process for each set of instructions, which oneDNN and torch are told not to exceed; in it the three take turns on the
+same made-up images and weights, on one thread.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+
+from cifar_helpers import allocator, convolutions, models, runs, training
+
+KINDS = {"AVX2": "avx2", "AVX512_CORE": "avx512", "AVX512_CORE_BF16": "avx512"}  # oneDNN's name, torch's
+CASES = [("resnet18", 0.25, 128), ("vgg_a_bn", 0.25, 128), ("densenet121", 0.25, 32)]  # network, width, batch
+
+
+def step_of(name: str, width: float, batch: int, way: str):
+    torch.manual_seed(0)
+    model = models.build(name, width=width).to(memory_format=torch.channels_last)
+    if way == "ours":
+        convolutions.in_float32(model)
+    images = torch.randn(batch, 3, 32, 32).to(memory_format=torch.channels_last)
+    labels = torch.arange(batch) % 10
+
+    def step() -> float:
+        started = time.perf_counter()
+        with training.autocast("cpu", "float32" if way == "float32" else "bfloat16"):
+            scores = model(images)
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(scores.float(), labels).backward()
+        return 1000 * (time.perf_counter() - started)
+
+    step()  # sets up oneDNN's kernels
+    return step
+
+
+def measure(kind: str, rounds: int) -> None:
+    torch.set_num_threads(1)
+    allocator.keep_freed()
+    for name, width, batch in CASES:
+        steps = [step_of(name, width, batch, way) for way in ("torch", "ours", "float32")]
+        plain, ours, single = (
+            statistics.median(times) for times in zip(*([s() for s in steps] for _ in range(rounds)))
+        )
+        print(
+            f"{kind:16} {name:12} width {width}, batch {batch:3}: torch's {plain:6.0f} ms, ours {ours:5.0f} ms, "
+            f"float32 {single:5.0f} ms; ours / torch's {ours / plain:.2f}, ours / float32 {ours / single:.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kind", choices=KINDS, help="measure within this process")
+    options = parser.parse_args()
+    if options.kind:
+        measure(options.kind, options.rounds)
+    else:
+        print(f"{runs.device_name('cpu')}; torch {torch.__version__}; median of {options.rounds} turns\n", flush=True)
+        for kind, capability in KINDS.items():
+            limits = {"ONEDNN_MAX_CPU_ISA": kind, "ATEN_CPU_CAPABILITY": capability}
+            command = [sys.executable, __file__, "--kind", kind, "--rounds", str(options.rounds)]
+            subprocess.run(command, env=os.environ | limits, check=True)

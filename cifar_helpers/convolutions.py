@@ -5,8 +5,9 @@ With AMX: oneDNN works along the rows of an image when it computes the gradient 
 side by side in one row, with a column of zeros between them. And a 1x1 convolution is a linear layer at each place,
 which as one product of two matrices knows no rows at all (benchmarks/convolutions.txt).
 
-Without units for bfloat16, oneDNN emulates it, six to ten times slower than float32 with AVX2 alone. There, operands that were
-rounded to bfloat16 are multiplied in float32: the same products, in another order of sums (benchmarks/bfloat16.txt).
+Without units for bfloat16, oneDNN emulates it, six to ten times slower than float32 with AVX2 alone. There, operands
+that were rounded to bfloat16 are multiplied in float32: the same products, in another order of sums
+(benchmarks/bfloat16.txt).
 """
 
 import math

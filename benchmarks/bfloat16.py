@@ -11,41 +11,22 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 
 import torch
+from steps import step_of
 
-from cifar_helpers import allocator, convolutions, models, runs, training
+from cifar_helpers import allocator, convolutions, runs
 
 KINDS = {"AVX2": "avx2", "AVX512_CORE": "avx512", "AVX512_CORE_BF16": "avx512"}  # oneDNN's name, torch's
 CASES = [("resnet18", 0.25, 128), ("vgg_a_bn", 0.25, 128), ("densenet121", 0.25, 32)]  # network, width, batch
-
-
-def step_of(name: str, width: float, batch: int, way: str):
-    torch.manual_seed(0)
-    model = models.build(name, width=width).to(memory_format=torch.channels_last)
-    if way == "ours":
-        convolutions.in_float32(model)
-    images = torch.randn(batch, 3, 32, 32).to(memory_format=torch.channels_last)
-    labels = torch.arange(batch) % 10
-
-    def step() -> float:
-        started = time.perf_counter()
-        with training.autocast("cpu", "float32" if way == "float32" else "bfloat16"):
-            scores = model(images)
-        model.zero_grad()
-        torch.nn.functional.cross_entropy(scores.float(), labels).backward()
-        return 1000 * (time.perf_counter() - started)
-
-    step()  # sets up oneDNN's kernels
-    return step
 
 
 def measure(kind: str, rounds: int) -> None:
     torch.set_num_threads(1)
     allocator.keep_freed()
     for name, width, batch in CASES:
-        steps = [step_of(name, width, batch, way) for way in ("torch", "ours", "float32")]
+        ways: list[dict] = [{}, {"change": convolutions.in_float32}, {"precision": "float32"}]
+        steps = [step_of(name, batch, width=width, **way) for way in ways]
         plain, ours, single = (
             statistics.median(times) for times in zip(*([s() for s in steps] for _ in range(rounds)))
         )

@@ -8,11 +8,11 @@ Both sides take turns in one process, on the same made-up images and weights. Ru
 import argparse
 import statistics
 import sys
-import time
 
 import torch
+from steps import step_of
 
-from cifar_helpers import allocator, convolutions, models, runs, training
+from cifar_helpers import allocator, convolutions, runs
 
 CASES = [
     ("fast_cnn", 1000, 32),
@@ -26,27 +26,6 @@ CASES = [
 ]  # batch, side
 
 
-def step_of(name: str, batch: int, side: int, ours: bool):
-    torch.manual_seed(0)
-    model = models.build(name).to(memory_format=torch.channels_last)
-    if ours:
-        convolutions.speed_up(model)
-    images = torch.randn(batch, 3, side, side).to(memory_format=torch.channels_last)
-    labels = torch.arange(batch) % 10
-
-    def step() -> float:
-        started = time.perf_counter()
-        with training.autocast("cpu", "bfloat16"):
-            scores = model(images)
-        model.zero_grad()
-        torch.nn.functional.cross_entropy(scores.float(), labels).backward()
-        return 1000 * (time.perf_counter() - started)
-
-    for _ in range(2):  # these set up oneDNN's kernels
-        step()
-    return step
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -56,7 +35,7 @@ if __name__ == "__main__":
     allocator.keep_freed()
     print(f"{runs.device_name('cpu')}; torch {torch.__version__}; median of {options.rounds} turns\n")
     for name, batch, side in CASES:
-        plain, ours = (step_of(name, batch, side, flag) for flag in (False, True))
+        plain, ours = (step_of(name, batch, side, change=way) for way in (None, convolutions.speed_up))
         pairs = [(plain(), ours()) for _ in range(options.rounds)]
         before, after = (statistics.median(times) for times in zip(*pairs))
         print(

@@ -10,7 +10,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, text in {
         "train": "train the runs of an experiment that have no record yet",
         "search": "go on with the search over what the ablations left open",
-        "predict": "tell the class of pictures, with the best model's committed weights",
+        "predict": "tell the class of pictures, with the best network's weights that are there",
         "data": "fetch and verify CIFAR-10",
         "notebook": "execute a notebook with papermill",
         "pdf": "build the report",

@@ -387,7 +387,10 @@ def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
 
 @experiment
 def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
-    """The same with twice the filters and twice the epochs: the best model, so its weights are kept at full size."""
+    """The same with twice the filters and twice the epochs: the best model.
+
+    At full size its weights are kept where it is trained: 16 MB, too much for a clone, which has the fast network's.
+    """
     base = fast_config(profile, epochs)
     return [
         replace(

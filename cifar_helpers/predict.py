@@ -1,4 +1,4 @@
-"""Classes of one's own pictures, by the committed weights of the best network."""
+"""Classes of one's own pictures, by the best network whose weights are there: in a clone, the fast one."""
 
 import sys
 from collections.abc import Iterable

@@ -81,7 +81,7 @@ def test_weights_on_disk_give_the_accuracy_that_was_reported(run):
 
 
 @pytest.mark.skipif(not (data.cache_folder() / CACHE).exists(), reason="CIFAR-10 is not in the cache")
-def test_committed_weights_of_the_best_model_give_its_reported_accuracy():
+def test_weights_that_are_there_give_their_reported_accuracy():
     """In a process of its own, on the first 1,000 test images: nearly the same predictions as when it was trained."""
     code = """if True:
         from cifar_helpers import batches, data, predict, training

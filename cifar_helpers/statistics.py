@@ -159,6 +159,25 @@ def verdicts(claims: pd.DataFrame) -> str:
     return "; ".join(f"{VERDICTS.get(verdict, verdict + ':')} {enumerated(told)}" for verdict, told in by_verdict)
 
 
+def machines(runs: Iterable, option: Callable) -> str:
+    """Which options (`option(run.config)`) were trained on another make of machine than most, as plain text.
+
+    Empty where there is only one. Such a pair differs by more than its option: each make rounds sums in its own way.
+    """
+    makes = pd.DataFrame(
+        [{"option": option(run.config), "make": run.record["device"].partition(",")[0]} for run in runs]
+    )
+    usual = makes["make"].mode()[0]
+    others = makes[makes["make"] != usual].drop_duplicates().groupby("make", sort=False)["option"]
+    if not len(others):
+        return ""
+    told = "; ".join(f"{enumerated(options)} on {make}" for make, options in others)
+    return (
+        f"Trained on different machines: {told}; the rest on {usual}. A seed gives the same first weights and the same "
+        "images in the same order on each, but sums are rounded otherwise."
+    )
+
+
 def chance(count: int) -> str:
     """How many of so many intervals leave out zero by chance alone."""
     return f"Of {count} such intervals, chance alone makes {(1 - CONFIDENCE) * count:.2f} leave out zero on average."

@@ -148,3 +148,15 @@ def test_verdicts_join_the_claims_of_each():
     assert statistics.verdicts(claims) == (
         "it holds that a is better and c is; it cannot be shown that b is; the same in every seed: d is"
     )
+
+
+def test_options_of_another_machine_are_told():
+    def run(option, device):
+        return types.SimpleNamespace(config=option, record={"device": device})
+
+    intel = [run(option, "Intel, 1 threads") for option in ("a", "b", "b")]
+    assert statistics.machines(intel, str) == ""
+    mixed = [*intel, run("c", "AMD, 2 threads"), run("c", "AMD, 1 threads"), run("d", "AMD, 1 threads")]
+    assert statistics.machines([*mixed, run("a", "Intel, 2 threads")], str).startswith(
+        "Trained on different machines: c and d on AMD; the rest on Intel."
+    )

@@ -244,7 +244,7 @@ def _verdicts(found: pd.DataFrame, profile: str) -> dict[str, int | str]:
 
 
 def _chance(found: pd.DataFrame) -> str:
-    return statistics.chance(int(found[CLAIM[2]].str.contains("[", regex=False).sum()))
+    return statistics.chance(int(found[CLAIM[2]].str.count(r"\[").sum()))
 
 
 def _miniatures(profile: str) -> list[str]:

@@ -160,13 +160,15 @@ def test_verdicts_on_the_conclusions_are_counted(root):
         "contradicted: they count less",
         "no reason: one function",
     ]
-    report.save_claims([("claim", verdict, "+1 [+0 to +2]", "No.") for verdict in verdicts], "03", "quick")
+    effects = ["+1 [+0 to +2] here, +3 [+2 to +4] there", *6 * ["+1 [+0 to +2]"]]
+    rows = [("claim", verdict, effect, "No.") for verdict, effect in zip(verdicts, effects)]
+    report.save_claims(rows, "03", "quick")
     counts = {
         name.removeprefix("conclusions"): count
         for name, count in report._verdicts(report.conclusions("quick"), "full").items()
     }
     assert not report.conclusions("quick")["Effect"].str.contains("miniature").any()  # all are: the report says it once
-    assert counts.pop("Chance").startswith("Of 7 such intervals, chance alone makes 0.35")
+    assert counts.pop("Chance").startswith("Of 8 such intervals, chance alone makes 0.40")
     assert counts == {"Count": 7, "Hold": 1, "Part": 2, "Open": 2, "Fall": 2, "Small": 7}
 
 

@@ -323,7 +323,7 @@ def living(group):
 
 READ_ONLY = """if True:
     import json
-    from cifar_helpers import __main__, paths, search
+    from cifar_helpers import __main__, search
     codes = [
         __main__.main(["train", "table_1_recipe", "--profile", "full"]),
         __main__.main(["train", "inside", "--profile", "smoke"]),
@@ -331,7 +331,7 @@ READ_ONLY = """if True:
         __main__.main(["notebook", "01_data", "--profile", "full"]),
         __main__.main(["pdf", "--profile", "full"]),
     ]
-    print(json.dumps([codes, len(search.table(search.study(paths.StandIn("quick"))))]))
+    print(json.dumps([codes, len(search.table(search.study("full")))]))
 """
 
 

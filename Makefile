@@ -31,12 +31,8 @@ STEPS := build/$(PROFILE)/steps
 # The two that take longest come first.
 NOTEBOOKS := 08_grad_cam 07_filters $(filter-out 07_% 08_%, $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb))))
 CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
-CORES := $(shell getconf _NPROCESSORS_ONLN)
 # Of about 2.5 GB each, on a GPU too.
-WORKERS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
-# Two notebooks at a time share the cores. The one that takes longest has all of them, since it is alone at its end.
-THREADS := $(shell echo $$((($(CORES) + 1) / 2)))
-$(STEPS)/08_grad_cam: THREADS := $(CORES)
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
 .PHONY: report test test-lab lab html clean
@@ -51,7 +47,7 @@ $(PDF): $(NOTEBOOKS:%=$(STEPS)/%) report/report.tex report/references.bib report
 
 # After the trainings, so that these have the machine for themselves.
 $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
-	OMP_NUM_THREADS=$(THREADS) $(RUN) notebook $* --profile $(PROFILE)
+	OMP_NUM_THREADS=$$(( ($$(getconf _NPROCESSORS_ONLN) + 1) / 2 )) $(RUN) notebook $* --profile $(PROFILE)
 	@touch $@
 
 # Records are found by their config: this trains only what is missing. A process per core does more than all cores in

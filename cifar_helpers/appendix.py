@@ -59,6 +59,7 @@ def runs_tex(profile: str) -> str:
         lines.append(line)
         before = experiment
     devices = "; ".join(f"{letter}: {device}" for letter, device in table.attrs["devices"].items())
+    devices = devices.replace(" 1 threads", " 1 thread")
     hours = table["Seconds"].sum() / 3600
     text = f"{len(table)} runs, {hours:.1f} hours in all. Devices: {devices}."
     return "\n".join([text, "", f"{head}\\endlastfoot", *lines])

@@ -88,12 +88,9 @@ def use_style() -> None:
             "figure.dpi": 100,
             "figure.constrained_layout.use": True,
             "legend.frameon": False,
-            # in the PDF, text stays text and an image keeps its own pixels, which a page draws evenly at any size
             "pdf.fonttype": 42,
-            "image.interpolation": "none",
-            "image.composite_image": False,
         },
-    )
+    )  # 42: text in the PDF stays text
 
 
 def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:

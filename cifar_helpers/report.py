@@ -9,12 +9,15 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from cifar_helpers import appendix, experiments, files, paths, statistics
 
@@ -58,9 +61,26 @@ def save_figure(figure: Figure, name: str, profile: str, of: str = "", caption: 
     folder.mkdir(parents=True, exist_ok=True)
     # without the date, the same figure is the same file
     told = {"CreationDate": None, "Keywords": f"profile: {shown}"}
-    figure.savefig(folder / f"{name}.pdf", bbox_inches="tight", metadata=told)
+    with _own_pixels(figure):
+        figure.savefig(folder / f"{name}.pdf", bbox_inches="tight", metadata=told)
     figure.savefig(folder / f"{name}.png", bbox_inches="tight", dpi=150)
     _further("figure", name, caption, profile)
+
+
+@contextmanager
+def _own_pixels(figure: Figure) -> Iterator[None]:
+    """Images go into a PDF as they are, instead of unevenly resampled to the figure's resolution and several times the
+    bytes: a page draws them evenly at any size."""
+    images = figure.findobj(AxesImage)
+    before = [image.get_interpolation() for image in images]
+    try:
+        for image in images:
+            image.set_interpolation("none")
+        with plt.rc_context({"image.composite_image": False}):
+            yield
+    finally:
+        for image, interpolation in zip(images, before):
+            image.set_interpolation(interpolation)
 
 
 def discard_figure(name: str, profile: str) -> None:

@@ -58,6 +58,17 @@ def test_figure_is_marked_once_by_its_profile(root, profile, mark):
     plt.close(figure)
 
 
+def test_images_of_a_pdf_keep_their_own_pixels(root):
+    figure, axis = plt.subplots(figsize=(2, 2))
+    axis.imshow(np.zeros((4, 6)))
+    covering = axis.imshow(np.ones((4, 6)), alpha=0.5)
+    report.save_figure(figure, "a", "full")
+    page = PdfReader(paths.figures("full") / "a.pdf").pages[0]
+    assert [image.image.size for image in page.images] == [(6, 4), (6, 4)]
+    assert covering.get_interpolation() == plt.rcParams["image.interpolation"]  # the PNG is drawn as before
+    plt.close(figure)
+
+
 def test_figure_of_another_profiles_runs_bears_that_profiles_mark(root):
     figure = plots.convergence(history(3))
     report.save_figure(figure, "a", "quick", of="full")

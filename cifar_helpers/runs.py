@@ -295,8 +295,7 @@ def device_name(device: str) -> str:
     if (info := Path("/proc/cpuinfo")).exists():
         found = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
         name = found[0] if found else name
-    threads = torch.get_num_threads()
-    return f"{name}{' with AMX' if convolutions.available() else ''}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{name}{' with AMX' if convolutions.available() else ''}, {torch.get_num_threads()} threads"
 
 
 def revision() -> str | None:

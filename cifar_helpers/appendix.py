@@ -13,9 +13,9 @@ def runs_table(profile: str) -> pd.DataFrame:
     images, or images held out of the training images.
     """
     found = [runs.load(file.parent) for file in sorted(paths.runs(profile).glob("*/*/run.json"))]
-    devices = {device: chr(ord("A") + at) for at, device in enumerate(sorted({run.record["device"] for run in found}))}
+    devices = {device: chr(ord("A") + at) for at, device in enumerate(sorted({run.device for run in found}))}
     rows = [
-        _row(run, devices[run.record["device"]])
+        _row(run, devices[run.device])
         for run in sorted(found, key=lambda run: (run.record["experiment"], run.record["profile"]))
     ]
     table = pd.DataFrame(rows, columns=["Experiment", "Record", *COLUMNS]).set_index(["Experiment", "Record"])
@@ -59,7 +59,6 @@ def runs_tex(profile: str) -> str:
         lines.append(line)
         before = experiment
     devices = "; ".join(f"{letter}: {device}" for letter, device in table.attrs["devices"].items())
-    devices = devices.replace(" 1 threads", " 1 thread")
     hours = table["Seconds"].sum() / 3600
     text = f"{len(table)} runs, {hours:.1f} hours in all. Devices: {devices}."
     return "\n".join([text, "", f"{head}\\endlastfoot", *lines])

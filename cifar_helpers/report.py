@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -69,15 +68,13 @@ def save_figure(figure: Figure, name: str, profile: str, of: str = "", caption: 
 
 @contextmanager
 def _own_pixels(figure: Figure) -> Iterator[None]:
-    """Images go into a PDF as they are, instead of unevenly resampled to the figure's resolution and several times the
-    bytes: a page draws them evenly at any size."""
+    """Images go into a PDF as they are, instead of unevenly resampled to the figure's resolution."""
     images = figure.findobj(AxesImage)
     before = [image.get_interpolation() for image in images]
     try:
         for image in images:
             image.set_interpolation("none")
-        with plt.rc_context({"image.composite_image": False}):
-            yield
+        yield
     finally:
         for image, interpolation in zip(images, before):
             image.set_interpolation(interpolation)

@@ -41,6 +41,11 @@ class Run:
         return Config(**self.record["config"])
 
     @property
+    def device(self) -> str:
+        """Where it ran, as tables tell it; the records say `1 threads`."""
+        return self.record["device"].replace(" 1 threads", " 1 thread")
+
+    @property
     def steps(self) -> np.ndarray:
         """The loss of every step, where the config kept it."""
         return np.load(self._file("steps.npz", "keep_steps=True"))["loss"]

@@ -242,7 +242,7 @@ def test_appendix_has_a_row_for_every_run(root):
     assert list(table.index.get_level_values("Experiment")) == ["losses (quick)", "table_1"]
     row = table.loc[("table_1", kept.folder.name)]
     assert (row["Images"], row["Epochs"], row["Seed"], row["Accuracy"], row["Seconds"]) == (100, 1, 0, "61.25", 5400)
-    assert table.attrs["devices"] == {"A": kept.record["device"]}
+    assert table.attrs["devices"] == {"A": kept.device}
     text = appendix.runs_tex("full")
     assert text.startswith("2 runs, 1.5 hours in all. Devices: A: ") and kept.folder.name.replace("_", r"\_") in text
 

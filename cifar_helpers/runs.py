@@ -61,9 +61,14 @@ class Run:
         """What config.measure names, with the epoch and the step at which it was measured."""
         return pd.read_csv(self._file("measurements.csv", "measure='silent_units'"))
 
+    @property
+    def weights(self) -> Path:
+        """The file of the trained weights, in half precision."""
+        return self._file("weights.safetensors", "keep_weights=True")
+
     def model(self) -> models.Network:
         """The trained network in evaluation mode, float32 from half-precision weights."""
-        config, file = self.config, self._file("weights.safetensors", "keep_weights=True")
+        config, file = self.config, self.weights
         try:
             weights = load_file(file)
         except SafetensorError as error:  # of a record without checksums
@@ -91,12 +96,17 @@ def load(folder: Path) -> Run:
 
 def _checked(file: Path) -> Path:
     """The file, if the record's checksums hold or there are none."""
-    sums = file.with_name(SUMS)
     if not file.exists():
         raise _damaged(file, "it is missing")
-    if sums.exists() and files.checksum(file) not in sums.read_text(errors="replace").splitlines():
+    if file.with_name(SUMS).exists() and not sealed(file):
         raise _damaged(file, f"its checksum is not the one in {SUMS}")
     return file
+
+
+def sealed(file: Path) -> bool:
+    """Whether the checksum of a record's file is among those written beside it."""
+    sums = file.with_name(SUMS)
+    return sums.exists() and files.checksum(file) in sums.read_text(errors="replace").splitlines()
 
 
 def _damaged(file: Path, why: str | Exception) -> DamagedRecord:
@@ -110,6 +120,17 @@ def seal(folder: Path) -> None:
     """Write the checksums of a record's files beside them: `sha256sum -c SHA256SUMS` checks them too."""
     lines = [files.checksum(file) + "\n" for file in sorted(folder.iterdir()) if file.name != SUMS]
     (folder / SUMS).write_text("".join(lines), newline="\n")
+
+
+def reseal(file: Path) -> None:
+    """Add or replace the checksum of one file of a record; those of the others stay as they are, damaged or not."""
+    sums = file.with_name(SUMS)
+    if not sums.exists():  # of before they were written
+        return seal(file.parent)
+    lines = [line for line in sums.read_text(errors="replace").splitlines() if not line.endswith(f"  {file.name}")]
+    temporary = sums.with_name(f".{SUMS}")
+    temporary.write_text("".join(f"{line}\n" for line in [*lines, files.checksum(file)]), newline="\n")
+    temporary.replace(sums)
 
 
 def find(config: Config, profile: str | None = None) -> Run | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_helpers import kept, runs
+from cifar_helpers import interpret, kept, runs
 from cifar_helpers.training import Config
 
 TINY = Config(
@@ -111,3 +111,16 @@ def test_it_needs_weights(results):
     run = runs.get(dataclasses.replace(TINY, keep_weights=False), profile="smoke")
     with pytest.raises(FileNotFoundError, match="keep_weights=True"):
         kept.arrays(run, "curves", Measure())
+
+
+def test_the_committed_files_are_those_of_the_committed_weights():
+    """Else notebook 08 would measure anew, minutes in each clone, and nobody would notice."""
+
+    def anew():
+        pytest.fail("measured although it is committed")
+
+    for run in interpret.networks("full").values():
+        logits = kept.arrays(run, "predictions", anew, images=10_000)["logits"]
+        curves = kept.arrays(run, "curves", anew, images=500, of=10_000, steps=8)
+        assert logits.shape == (10_000, 10) and {values.shape for values in curves.values()} == {(500, 9)}
+        assert len(curves) == 6 and len(list(run.folder.glob("*.npz"))) == 2

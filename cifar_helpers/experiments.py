@@ -21,7 +21,7 @@ TABLE_1 = ("resnet18", "resnext50_32x4d", "dpn26", "dla", "densenet121")
 
 
 EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of this file: sweeps before what reads them
-FULL_ONLY = ("fast_ablation",)  # smaller profiles show it from the committed runs
+FULL_ONLY = ("fast_ablation", "searched")  # of smaller profiles, notebook 06 shows or trains what it needs
 
 
 def experiment(configs: Callable[..., list[Config]]) -> Callable[..., list[Config]]:
@@ -421,6 +421,15 @@ def ideas(base: Config) -> dict[str, dict]:
             weight_decay=round(base.weight_decay * base.learning_rate / rate, 6),
         ),
     }
+
+
+@experiment
+def searched(profile: str, seeds: int = 0) -> list[Config]:
+    """The best trial of the search, and the ablations' baseline, on the test set: the best of many is partly luck."""
+    from cifar_helpers import search  # it needs this module
+
+    base = ablation(profile)
+    return each_seed(dict.fromkeys([base, search.best(search.study(profile), base)]), base, profile, seeds)
 
 
 @experiment

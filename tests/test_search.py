@@ -267,3 +267,17 @@ def test_a_study_under_way_has_no_checksum(results, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         search.run("smoke", trials=2, device="cpu")
     assert len(search.study("smoke").trials) == 2  # what was added since is no damage
+
+
+def test_the_best_trial_is_tested_beside_the_baseline_with_the_same_seeds(results, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="cifar_helpers search --profile smoke"):
+        experiments.searched("smoke")
+    base = experiments.ablation("smoke")
+    monkeypatch.setattr(search, "study", lambda profile: profile)
+    for won, options in ((replace(base, crop=2), 2), (base, 1)):
+        monkeypatch.setattr(search, "best", lambda study, base, won=won: won)
+        configs = experiments.searched("smoke", seeds=3)
+        assert [config.seed for config in configs] == options * [0, 1, 2]
+        assert all(config.evaluate == "test" for config in configs)
+        assert configs[:3] == experiments.activations("smoke", names=["relu"], seeds=3)  # records that are there
+        assert {config.crop for config in configs[3:]} <= {2}

@@ -38,7 +38,7 @@ def arrays(run: Run, name: str, measure: Callable[[], Arrays], **asked: int | st
 
 
 def _write(file: Path, measured: Arrays) -> None:
-    temporary = file.with_name(f".{file.name}")  # a folder's files are not listed twice, should this be killed
+    temporary = file.with_name(f".{file.name}")  # one name for all: a killed writer's is replaced
     try:
         with temporary.open("wb") as opened:
             np.savez_compressed(opened, **measured)  # type: ignore[arg-type]  # numpy's own flags are keywords too

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from cifar_helpers import data, models, training
 from cifar_helpers.losses import LOSSES
 from cifar_helpers.schedules import label as schedule_label
@@ -83,6 +85,65 @@ def table_1(profile: str) -> list[Config]:
         "full": dict(epochs=8, tta=True, **RECIPE),
     }
     return [Config(model=name, **sizes[profile]) for name in TABLE_1]
+
+
+def head_rate(model: str, width: float = 1.0, per_feature: float = 12.8) -> float:
+    """The classifier's learning rate: 12.8 over the number of features before it, rounded to three digits.
+
+    A step changes a score by the rate times the squared length of the features, which grows with their number. A rate
+    of constant / fan-in makes the step alike at every width (Yang et al. 2022, arXiv 2203.03466, Table 3: SGD, output
+    weights). 12.8 gives the 0.1 that was chosen with ResNet18 at a quarter of its filters, which has 128 features.
+    """
+    with torch.device("meta"):  # shapes only
+        classifier = models.build(model, width=width).head[-1]
+    assert isinstance(classifier, torch.nn.Linear)
+    return float(f"{per_feature / classifier.in_features:.3g}")
+
+
+@experiment
+def first_steps(profile: str) -> list[Config]:
+    """The first 40 steps of each network of Table 1, at one classifier rate for all and at one by its features.
+
+    Full width and the recipe's rates from the first step on; batches of 64, to pay for ten networks.
+    """
+    sizes: dict[str, dict[str, Any]] = {
+        "smoke": dict(data="synthetic", images=320, test_images=100, batch_size=32, width=0.125, precision="float32"),
+        "quick": dict(images=640, test_images=200, batch_size=32, width=0.25),
+        "full": dict(images=2560, test_images=500, batch_size=64),
+    }
+    recipe = RECIPE | dict(epochs=1, schedule="constant", evaluate="validation", keep_steps=True) | sizes[profile]
+    names = ("dpn26", "resnext50_32x4d", "resnet18", "dla", "densenet121")  # the clearest first
+    rates = ((name, (RECIPE["head_rate"], head_rate(name, recipe.get("width", 1.0)))) for name in names)
+    return [Config(name, **recipe | dict(head_rate=rate)) for name, both in rates for rate in dict.fromkeys(both)]
+
+
+@experiment
+def head_rates(profile: str) -> list[Config]:
+    """Four epochs of each network of Table 1 at a quarter of its filters, by validation images: what fits all five.
+
+    The recipe's classifier rate of 0.1, the rate by features, and a third of it; Muon's step in other ways.
+    """
+    sizes: dict[str, dict[str, Any]] = {
+        "smoke": SMOKE | dict(test_images=None),
+        "quick": dict(images=800, epochs=2, batch_size=32, test_images=500),
+        "full": dict(epochs=4),
+    }
+    names = TABLE_1 if profile == "full" else ("resnet18", "dpn26")
+    width = 0.25 if profile != "smoke" else 0.125
+
+    def recipe(name: str, **changes) -> Config:
+        return Config(name, evaluate="validation", **RECIPE | sizes[profile] | dict(width=width) | changes)
+
+    def by_features(name: str, per_feature: float = 12.8, **changes) -> Config:
+        return recipe(name, head_rate=head_rate(name, width, per_feature), **changes)
+
+    grouped = [name for name in ("dpn26", "resnext50_32x4d") if name in names]
+    configs = [recipe("dpn26"), by_features("dpn26"), by_features("resnet18"), by_features("resnet18", 4.0)]
+    configs += [by_features("resnet18", **change) for change in (dict(muon_scale_tall=False), dict(bias_rate=0.03))]
+    configs += [by_features("dpn26", **change) for change in (dict(muon_per_group=True), dict(muon_scale_tall=False))]
+    configs += [config for name in grouped + list(names) for config in (by_features(name), recipe(name))]
+    configs += [by_features(name, 4.0) for name in grouped]
+    return list(dict.fromkeys(configs))
 
 
 @experiment

@@ -1,9 +1,9 @@
 """The optimizers of a run: one of torch's for all parameters, or Muon for the filters and SGD for the rest."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 OPTIMIZERS = ("sgd", "adam", "rmsprop", "adadelta")  # the report's
 ALL = (*OPTIMIZERS, "muon")
@@ -17,27 +17,50 @@ class Muon(torch.optim.Muon):
     kellerjordan.github.io/posts/muon). Batch norm makes the loss blind to a filter's length, which would only grow.
     """
 
-    def __init__(self, filters: Iterable[nn.Parameter], **options):
-        self.filters = list(filters)
-        self.matrices = [nn.Parameter(self._matrix(weight.data)) for weight in self.filters]
-        super().__init__(self.matrices, weight_decay=0.0, ns_steps=3, **options)
+    def __init__(
+        self,
+        filters: Iterable[nn.Parameter],
+        lr: float,
+        parts: Mapping[Tensor, int] | None = None,
+        scale_tall: bool = True,
+        **options,
+    ):
+        """`parts` has the number of matrices that a filter is cut into along its output channels, where that is not 1.
 
-    @staticmethod
-    def _matrix(weight: torch.Tensor) -> torch.Tensor:
-        """A view of the filters' own memory; the columns' order is that of channels_last where they are stored so."""
-        last = weight.is_contiguous(memory_format=torch.channels_last)
-        return (weight.permute(0, 2, 3, 1) if last else weight).view(len(weight), -1)
+        torch multiplies the step of a tall matrix by sqrt(rows / columns); `scale_tall=False` takes that back.
+        """
+        self.filters = [(weight, (parts or {}).get(weight, 1)) for weight in filters]
+        self.matrices = [
+            [nn.Parameter(rows) for rows in _matrix(weight.data).chunk(count)] for weight, count in self.filters
+        ]
+        by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
+        for matrix in (matrix for matrices in self.matrices for matrix in matrices):
+            by_shape.setdefault(() if scale_tall else tuple(matrix.shape), []).append(matrix)
+        groups = [
+            {"params": matrices, "lr": lr / (max(1.0, shape[0] / shape[1]) ** 0.5 if shape else 1.0)}
+            for shape, matrices in by_shape.items()
+        ]
+        super().__init__(groups, lr=lr, weight_decay=0.0, ns_steps=3, **options)
 
     @torch.no_grad()
     def step(self, closure=None):
-        for weight, matrix in zip(self.filters, self.matrices):
+        for (weight, count), matrices in zip(self.filters, self.matrices):
             gradient = weight.grad
             assert gradient is not None  # a step follows a backward pass
-            if weight.is_contiguous(memory_format=torch.channels_last):
-                gradient = gradient.permute(0, 2, 3, 1)
-            matrix.grad = gradient.reshape(len(weight), -1)
-            matrix.mul_(len(matrix) ** 0.5 / matrix.norm())
+            for matrix, rows in zip(matrices, _matrix(gradient, like=weight).chunk(count)):
+                matrix.grad = rows
+                matrix.mul_(len(matrix) ** 0.5 / matrix.norm())
         return super().step(closure)
+
+
+def _matrix(filters: Tensor, like: Tensor | None = None) -> Tensor:
+    """Filters (O, I, k, k) as a matrix (O, I k k): a view of a weight's own memory, a gradient's copy where it must be.
+
+    The columns' order is that of channels_last where the weight (`like`, for its gradient) is stored so.
+    """
+    last = (filters if like is None else like).is_contiguous(memory_format=torch.channels_last)
+    ordered = filters.permute(0, 2, 3, 1) if last else filters
+    return ordered.view(len(filters), -1) if like is None else ordered.reshape(len(filters), -1)
 
 
 def optimizers_for(config, model: nn.Module) -> list[torch.optim.Optimizer]:
@@ -72,8 +95,19 @@ def optimizers_for(config, model: nn.Module) -> list[torch.optim.Optimizer]:
             if not (config.head_rate and config.bias_rate):
                 raise ValueError("muon turns filters only: set head_rate and bias_rate for what is left to SGD")
             return [
-                Muon([p for p in filters if p.dim() == 4], lr=config.learning_rate, momentum=config.momentum),
+                Muon(
+                    [p for p in filters if p.dim() == 4],
+                    lr=config.learning_rate,
+                    momentum=config.momentum,
+                    parts=_groups(model) if config.muon_per_group else None,
+                    scale_tall=config.muon_scale_tall,
+                ),
                 torch.optim.SGD(groups[1:], momentum=SGD_MOMENTUM, nesterov=True),
             ]
         case _:
             raise ValueError(f"unknown optimizer {config.optimizer!r}; choose from {', '.join(ALL)}")
+
+
+def _groups(model: nn.Module) -> dict[Tensor, int]:
+    """The number of groups of each convolution's filters."""
+    return {module.weight: module.groups for module in model.modules() if isinstance(module, nn.Conv2d)}

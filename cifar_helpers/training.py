@@ -52,6 +52,8 @@ class Config:
     momentum: float = 0.9  # of sgd (Nesterov), muon and rmsprop
     head_rate: float = 0.0  # rate of the last layer; 0 for learning_rate
     bias_rate: float = 0.0  # the same for the parameters of norms and other biases before the last layer
+    muon_scale_tall: bool = True  # a tall matrix's step times sqrt(rows / columns), as torch has it
+    muon_per_group: bool = False  # a grouped convolution is a matrix per group, not one across its groups
     weight_decay: float = 5e-4  # L2, through the optimizer
     l1: float = 0.0  # factor of the sum of |w| over weight matrices and filters
     schedule: str | Callable[[float], float] = "one_cycle"

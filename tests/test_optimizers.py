@@ -45,6 +45,41 @@ def test_muon_keeps_the_filters_norm():
     assert weight.norm().item() == pytest.approx(8**0.5, rel=1e-5)
 
 
+def muon_step(weight: torch.Tensor, gradient: torch.Tensor, **options) -> torch.Tensor:
+    """The step of a filter (O, I, k, k) at the rate 1, as (O, I k k)."""
+    scale = len(weight) ** 0.5 / weight.norm()
+    parameter = nn.Parameter(weight * scale)
+    parameter.grad, before = gradient.clone(), parameter.detach().clone()
+    Muon([parameter], lr=1.0, momentum=0.0, **({"parts": {parameter: options.pop("groups", 1)}} | options)).step()
+    return (before - parameter.detach()).flatten(1)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_grouped_filter_takes_the_steps_of_its_groups(memory_format):
+    weight, gradient = (torch.randn(12, 4, 3, 3).to(memory_format=memory_format) for _ in range(2))
+    whole = muon_step(weight, gradient, groups=3)
+    for part in range(3):
+        rows = slice(4 * part, 4 * part + 4)
+        alone = muon_step(weight[rows], gradient[rows])
+        torch.testing.assert_close(whole[rows], alone, atol=0.02, rtol=0)
+    assert (whole - muon_step(weight, gradient)).abs().max() > 0.1  # one matrix across the groups is another step
+
+
+def test_a_tall_matrix_has_the_longer_step_only_where_asked_for():
+    tall, wide = (torch.randn(*shape, 1, 1) for shape in ((32, 8), (8, 32)))
+    for weight, ratio in ((tall, 2.0), (wide, 1.0)):
+        gradient = torch.randn_like(weight)
+        scaled, plain = muon_step(weight, gradient), muon_step(weight, gradient, scale_tall=False)
+        torch.testing.assert_close(scaled, ratio * plain, atol=0.02, rtol=0)
+
+
+def test_muon_follows_a_schedule_in_all_its_groups():
+    weights = [nn.Parameter(torch.randn(*shape, 1, 1)) for shape in ((32, 8), (8, 32))]
+    optimizer = Muon(weights, lr=1.0, momentum=0.0, scale_tall=False)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.5]
+
+
 def test_each_parameter_has_one_rate_and_one_decay_per_step():
     model = models.build("fast_cnn", width=0.25)
     muon, sgd = optimizers_for(FAST, model)

@@ -47,8 +47,7 @@ def test_muon_keeps_the_filters_norm():
 
 def muon_step(weight: torch.Tensor, gradient: torch.Tensor, **options) -> torch.Tensor:
     """The step of a filter (O, I, k, k) at the rate 1, as (O, I k k)."""
-    scale = len(weight) ** 0.5 / weight.norm()
-    parameter = nn.Parameter(weight * scale)
+    parameter = nn.Parameter(nn.functional.normalize(weight, dim=(1, 2, 3)))  # of the norm that Muon sets
     parameter.grad, before = gradient.clone(), parameter.detach().clone()
     Muon([parameter], lr=1.0, momentum=0.0, **({"parts": {parameter: options.pop("groups", 1)}} | options)).step()
     return (before - parameter.detach()).flatten(1)

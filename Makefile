@@ -30,7 +30,7 @@ RUN := python -m cifar_helpers
 STEPS := build/$(PROFILE)/steps
 # The two that take longest come first.
 NOTEBOOKS := 08_grad_cam 07_filters $(filter-out 07_% 08_%, $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb))))
-CODE := $(wildcard cifar_helpers/*.py cifar_helpers/*.json cifar_helpers/models/*.py)
+CODE := $(shell find cifar_helpers -name "*.py" -o -name "*.json")
 # Of about 2.5 GB each, on a GPU too.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf

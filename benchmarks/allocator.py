@@ -14,7 +14,8 @@ import time
 
 import torch
 
-from cifar_helpers import allocator, models, runs, training
+from cifar_helpers import models, records, train
+from cifar_helpers.train import allocator
 
 CASES = {"fast_cnn": (1000, 32), "fast_cnn, 24 pixels": (1000, 24), "resnet18": (128, 32)}  # batch, side
 
@@ -27,7 +28,7 @@ def milliseconds(case: str, steps: int = 5) -> float:
     labels, seconds = torch.arange(batch) % 10, []
     for _ in range(2 + steps):
         started = time.perf_counter()
-        with training.autocast("cpu", "bfloat16"):
+        with train.autocast("cpu", "bfloat16"):
             logits = model(images)
         model.zero_grad()
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()
@@ -46,7 +47,7 @@ if __name__ == "__main__":
             sys.exit("there is no glibc here, so nothing to compare")
         print(milliseconds(options.one))
         sys.exit()
-    print(f"{runs.device_name('cpu')}; torch {torch.__version__}; median of {options.repeats} processes\n")
+    print(f"{records.device_name('cpu')}; torch {torch.__version__}; median of {options.repeats} processes\n")
     for case, (batch, _) in CASES.items():
         times = {(): [], ("--keep",): []}
         for _ in range(options.repeats):

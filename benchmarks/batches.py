@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from cifar_helpers import data
-from cifar_helpers.batches import Batches
+from cifar_helpers.data.batches import Batches
 
 BATCH = 128
 LOAD = """

@@ -15,7 +15,8 @@ import sys
 import torch
 from steps import step_of
 
-from cifar_helpers import allocator, convolutions, runs
+from cifar_helpers import records
+from cifar_helpers.train import allocator, convolutions
 
 KINDS = {"AVX2": "avx2", "AVX512_CORE": "avx512", "AVX512_CORE_BF16": "avx512"}  # oneDNN's name, torch's
 CASES = [("resnet18", 0.25, 128), ("vgg_a_bn", 0.25, 128), ("densenet121", 0.25, 32)]  # network, width, batch
@@ -45,7 +46,9 @@ if __name__ == "__main__":
     if options.kind:
         measure(options.kind, options.rounds)
     else:
-        print(f"{runs.device_name('cpu')}; torch {torch.__version__}; median of {options.rounds} turns\n", flush=True)
+        print(
+            f"{records.device_name('cpu')}; torch {torch.__version__}; median of {options.rounds} turns\n", flush=True
+        )
         for kind, capability in KINDS.items():
             limits = {"ONEDNN_MAX_CPU_ISA": kind, "ATEN_CPU_CAPABILITY": capability}
             command = [sys.executable, __file__, "--kind", kind, "--rounds", str(options.rounds)]

@@ -12,7 +12,8 @@ import sys
 import torch
 from steps import step_of
 
-from cifar_helpers import allocator, convolutions, runs
+from cifar_helpers import records
+from cifar_helpers.train import allocator, convolutions
 
 CASES = [
     ("fast_cnn", 1000, 32),
@@ -33,7 +34,7 @@ if __name__ == "__main__":
     if not convolutions.available():
         sys.exit("this CPU has no AMX, so training leaves torch's own weight gradients")
     allocator.keep_freed()
-    print(f"{runs.device_name('cpu')}; torch {torch.__version__}; median of {options.rounds} turns\n")
+    print(f"{records.device_name('cpu')}; torch {torch.__version__}; median of {options.rounds} turns\n")
     for name, batch, side in CASES:
         plain, ours = (step_of(name, batch, side, change=way) for way in (None, convolutions.speed_up))
         pairs = [(plain(), ours()) for _ in range(options.rounds)]

@@ -18,10 +18,10 @@ from dataclasses import replace
 
 import torch
 
-from cifar_helpers import allocator, convolutions, data, experiments, models, runs, training
-from cifar_helpers.batches import Batches
-from cifar_helpers.training import Config
-from cifar_helpers.views import Views
+from cifar_helpers import data, experiments, models, records, train
+from cifar_helpers.data.batches import Batches
+from cifar_helpers.train import Config, allocator, convolutions
+from cifar_helpers.train.test_time_augmentation import TestTimeAugmentation
 
 OURS = experiments.fast_config("full")
 BATCHES = replace(OURS, batch_size=1024, small_share=0.0)
@@ -32,13 +32,13 @@ EPOCHS = {"ours": OURS.epochs, "published": 9.9}
 
 def seconds_per_step(config: Config, model, images: Batches, side: int, count: int) -> float:
     """The median of so many steps, after those in which the kernels are set up and the memory settles."""
-    optimizers = training.optimizers_for(config, model)
+    optimizers = train.optimizers_for(config, model)
     model.train()
     seconds, started = [], time.perf_counter()
     for batch, labels in itertools.islice(images.epoch(), WARM_UP + count):
         if side < 32:
-            batch = training.resized(batch, side)
-        with training.autocast("cpu", "bfloat16"):
+            batch = train.downscale(batch, side)
+        with train.autocast("cpu", "bfloat16"):
             scores = model(batch)
         model.zero_grad()
         torch.nn.functional.cross_entropy(scores.float(), labels, label_smoothing=config.label_smoothing).backward()
@@ -58,7 +58,7 @@ def whole_training(side: str, count: int) -> float:
     model = models.build(config.model, config.activation).to(memory_format=torch.channels_last)
     if side == "ours" and convolutions.available():
         convolutions.speed_up(model)
-    images, held = training.batches_for(config, cifar, "cpu")
+    images, held = train.batches_for(config, cifar, "cpu")
     steps = EPOCHS[side] * len(images)
     shares = {config.small_side: config.small_share, 32: 1 - config.small_share}
     total = sum(
@@ -67,7 +67,7 @@ def whole_training(side: str, count: int) -> float:
         if share
     )
     started = time.perf_counter()
-    training.evaluate(Views(model), held, precision="bfloat16")
+    train.evaluate(TestTimeAugmentation(model), held, precision="bfloat16")
     return total + time.perf_counter() - started
 
 
@@ -80,7 +80,7 @@ if __name__ == "__main__":
     if options.one:
         print(whole_training(options.one, options.steps))
         sys.exit()
-    print(f"{runs.device_name('cpu')}; torch {torch.__version__}; {options.turns} turns of {options.steps} steps\n")
+    print(f"{records.device_name('cpu')}; torch {torch.__version__}; {options.turns} turns of {options.steps} steps\n")
     found = {side: [] for side in EPOCHS}
     for _ in range(options.turns):
         for side, times in found.items():

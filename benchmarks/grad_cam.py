@@ -11,8 +11,9 @@ import time
 
 import torch
 
-from cifar_helpers import data, interpret, models, runs
-from cifar_helpers.batches import Batches
+from cifar_helpers import data, models, records
+from cifar_helpers.analysis import grad_cam
+from cifar_helpers.data.batches import Batches
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -29,11 +30,11 @@ if __name__ == "__main__":
         flip=False,
     )
     images, _ = next(batches.epoch())
-    print(f"{runs.device_name('cpu')}; torch {torch.__version__}; {options.images} images\n")
-    for name, run in interpret.networks(options.profile).items():
+    print(f"{records.device_name('cpu')}; torch {torch.__version__}; {options.images} images\n")
+    for name, run in grad_cam.networks(options.profile).items():
         model = run.model().to(memory_format=torch.channels_last)
-        interpret.grad_cam(model, images[:8])
+        grad_cam.grad_cam(model, images[:8])
         started = time.perf_counter()
-        interpret.grad_cam(model, images)
+        grad_cam.grad_cam(model, images)
         seconds = time.perf_counter() - started
         print(f"{models.TITLES[name]:16} {run.record['parameters']:10,} parameters {seconds:7.2f} s", flush=True)

@@ -14,8 +14,8 @@ import time
 
 import torch
 
-from cifar_helpers import data, measurements, models, runs, training
-from cifar_helpers.training import Config
+from cifar_helpers import data, models, records, train
+from cifar_helpers.train import Config, measurements
 
 
 def seconds(work, repeat: int, device: str) -> float:
@@ -33,14 +33,14 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["vgg_a", "vgg_a_bn"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--precision", choices=training.PRECISIONS, default="bfloat16")
+    parser.add_argument("--precision", choices=train.PRECISIONS, default="bfloat16")
     parser.add_argument("--steps", type=int, default=8, help="plain steps in a turn")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
     options = parser.parse_args()
-    device = training.default_device()
+    device = train.default_device()
     cifar = data.synthetic()  # the time does not depend on what the images show
     print(
-        f"{runs.device_name(device)}; torch {torch.__version__}, Python {platform.python_version()}; batch "
+        f"{records.device_name(device)}; torch {torch.__version__}, Python {platform.python_version()}; batch "
         f"{options.batch}, width {options.width:g}, training in {options.precision}\n"
     )
     print(f"{'network':12} {'measurement':12} {'plain step':>12} {'measuring':>12}   multiple")
@@ -56,12 +56,12 @@ def main() -> None:
         )
         torch.manual_seed(0)
         model = models.build(name, width=options.width).to(device, memory_format=torch.channels_last).train()
-        (optimizer,) = training.optimizers_for(config, model)
-        batches, held = training.batches_for(config, cifar, device)
+        (optimizer,) = train.optimizers_for(config, model)
+        batches, held = train.batches_for(config, cifar, device)
         images, labels = batch = next(batches.epoch(0))
 
         def step():
-            with training.autocast(images.device.type, options.precision):
+            with train.autocast(images.device.type, options.precision):
                 logits = model(images)
             optimizer.zero_grad(set_to_none=True)
             torch.nn.functional.cross_entropy(logits.float(), labels).backward()

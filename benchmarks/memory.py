@@ -7,10 +7,11 @@
 
 import itertools
 
-from cifar_helpers import batches, data, runs, training
+from cifar_helpers import data, records, train
+from cifar_helpers.data import batches
 
 if __name__ == "__main__":
     whole = batches.Batches.epoch
     batches.Batches.epoch = lambda self, number=0: itertools.islice(whole(self, number), 4)
-    result = training.train(training.Config("resnet18", epochs=1), data.load(), device="cpu")
-    print(f"{runs.device_name('cpu')}: {result.peak_memory_mb:.0f} MB at its peak")
+    result = train.train(train.Config("resnet18", epochs=1), data.load(), device="cpu")
+    print(f"{records.device_name('cpu')}: {result.peak_memory_mb:.0f} MB at its peak")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from cifar_helpers import models, training
+from cifar_helpers import models, train
 
 
 def step_of(
@@ -30,7 +30,7 @@ def step_of(
 
     def step() -> float:
         started = time.perf_counter()
-        with training.autocast("cpu", precision):
+        with train.autocast("cpu", precision):
             scores = model(images)
         model.zero_grad()
         torch.nn.functional.cross_entropy(scores.float(), labels).backward()

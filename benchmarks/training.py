@@ -19,9 +19,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from cifar_helpers import data, experiments, models, runs, training
-from cifar_helpers.batches import Batches
-from cifar_helpers.training import Config
+from cifar_helpers import data, experiments, models, records, train
+from cifar_helpers.data.batches import Batches
+from cifar_helpers.train import Config
 
 
 class Plain(torch.utils.data.Dataset):
@@ -50,7 +50,7 @@ def steps(batches, model, optimizer, precision):
     """A generator that makes one training step each time it is asked, and gives the number of images."""
     model.train()
     for images, labels in batches:
-        with training.autocast("cpu", precision):
+        with train.autocast("cpu", precision):
             logits = model(images)
         loss = nn.functional.cross_entropy(logits.float(), labels)
         optimizer.zero_grad()
@@ -63,7 +63,7 @@ def plain(name: str, cifar: data.Cifar10):
     torch.manual_seed(0)
     model = models.build(name)
     loader = DataLoader(Plain(cifar), batch_size=128, shuffle=True, num_workers=2)
-    return steps(loader, model, *training.optimizers_for(Config(name), model), "float32")
+    return steps(loader, model, *train.optimizers_for(Config(name), model), "float32")
 
 
 def ours(name: str, cifar: data.Cifar10):
@@ -71,7 +71,7 @@ def ours(name: str, cifar: data.Cifar10):
     model = models.build(name).to(memory_format=torch.channels_last)
     batches = Batches(cifar.train_images, cifar.train_labels, 128)
     forever = itertools.chain.from_iterable(batches.epoch(k) for k in itertools.count())
-    return steps(forever, model, *training.optimizers_for(Config(name), model), "bfloat16")
+    return steps(forever, model, *train.optimizers_for(Config(name), model), "bfloat16")
 
 
 def images_per_second(step, count: int) -> float:
@@ -89,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     cifar = data.load()
     print(
-        f"{runs.device_name('cpu')}; torch {torch.__version__}, torchvision {torchvision.__version__}, "
+        f"{records.device_name('cpu')}; torch {torch.__version__}, torchvision {torchvision.__version__}, "
         f"Python {platform.python_version()}; batch 128, {options.rounds} turns of {options.steps} steps\n"
     )
     print(f"{'network':16} {'plain':>9} {'ours':>9}   images/s   ratio   (over the turns)")

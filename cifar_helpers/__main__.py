@@ -65,20 +65,21 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(options) -> int:
     from contextlib import AbstractContextManager, nullcontext
 
-    from cifar_helpers import executors, experiments, runs
+    from cifar_helpers import experiments, records
+    from cifar_helpers.records import execution
 
     profile = experiments.profile(options.profile)
     skipped = experiments.FULL_ONLY if profile != "full" else ()
     names = options.experiments or [name for name in experiments.EXPERIMENTS if name not in skipped]
     for name in names:  # an unknown name is told before anything starts
-        experiments.known(name)
+        experiments.get_experiment(name)
     if options.scheduler:
-        place: AbstractContextManager = executors.dask(options.scheduler)
+        place: AbstractContextManager = execution.dask(options.scheduler)
     else:
-        place = executors.processes(options.workers) if options.workers != 1 else nullcontext()
+        place = execution.processes(options.workers) if options.workers != 1 else nullcontext()
     with place as executor:
         for name in names:
-            for run in runs.get_all(name, profile, options.device, executor):
+            for run in records.get_all(name, profile, options.device, executor):
                 record = run.record
                 measured = record.get("test_accuracy", record.get("validation_accuracy"))
                 print(
@@ -91,13 +92,15 @@ def _train(options) -> int:
 
 
 def _search(options) -> int:
-    from cifar_helpers import executors, experiments, search
+    from cifar_helpers import experiments
+    from cifar_helpers.experiments import search
+    from cifar_helpers.records import execution
 
     profile = experiments.profile(options.profile)
     if options.workers == 1:
         search.run(profile, options.trials, options.device)
     else:
-        with executors.processes(options.workers) as pool:
+        with execution.processes(options.workers) as pool:
             workers = [pool.submit(search.run, profile, options.trials, options.device) for _ in range(options.workers)]
         for worker in workers:
             worker.result()
@@ -149,13 +152,15 @@ def _data(options) -> int:
 
 
 def _notebook(options) -> int:
-    from cifar_helpers import experiments, pipeline
+    from cifar_helpers import experiments
+    from cifar_helpers.notebook import execution
 
-    return pipeline.execute(options.name, experiments.profile(options.profile))
+    return execution.execute(options.name, experiments.profile(options.profile))
 
 
 def _pdf(options) -> int:
-    from cifar_helpers import experiments, paths, report
+    from cifar_helpers import experiments, report
+    from cifar_helpers.core import paths
 
     profile = experiments.profile(options.profile)
     print(report.build_pdf(profile))

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cifar_helpers import calibration, data, experiments, paths, pictures, runs, training
-from cifar_helpers.batches import Batches
-from cifar_helpers.runs import Run
-from cifar_helpers.views import Views
+from cifar_helpers import data, experiments, records, train
+from cifar_helpers.analysis import calibration
+from cifar_helpers.core import paths
+from cifar_helpers.data import user_images
+from cifar_helpers.data.batches import Batches
+from cifar_helpers.records import Run
+from cifar_helpers.train.test_time_augmentation import TestTimeAugmentation
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # looked for in folders
 
@@ -21,7 +24,7 @@ def best(profile: str = "full") -> Run:
     to do where there is none.
     """
     for config in [*experiments.fast_wide(profile), *experiments.fast(profile)]:
-        run = runs.find(config, profile) if config.keep_weights else None
+        run = records.find(config, profile) if config.keep_weights else None
         if run is not None and (run.folder / "weights.safetensors").exists():
             return run
     raise ValueError(
@@ -41,7 +44,7 @@ def named(folder: Path) -> Run:
             f"{folder} is no record with weights; there are "
             f"{', '.join(known) or 'none here: train one with keep_weights=True'}"
         )
-    return runs.load(folder)
+    return records.load(folder)
 
 
 def sources(names: Iterable[str]) -> list[str]:
@@ -58,15 +61,15 @@ def sources(names: Iterable[str]) -> list[str]:
 
 
 def read(name: str) -> np.ndarray:
-    """A file, or for "-" the bytes of one picture on standard input, to (32, 32, 3) uint8; errors of pictures.read."""
-    return pictures.read(sys.stdin.buffer.read() if name == "-" else Path(name))
+    """A file, or for "-" the bytes of one picture on standard input, to (32, 32, 3) uint8, as `user_images.read`."""
+    return user_images.read(sys.stdin.buffer.read() if name == "-" else Path(name))
 
 
 def temperature(run: Run) -> float:
     """What the logits are divided by: fitted on held-out images that the same training on less images never saw, where
     that record is there and the loss trains for a softmax; else 1.
     """
-    held = runs.find(replace(run.config, evaluate="validation", keep_weights=False), run.record["profile"])
+    held = records.find(replace(run.config, evaluate="validation", keep_weights=False), run.record["profile"])
     if held is None or not held.config.keep_logits or calibration.READOUTS[run.config.loss] != "softmax":
         return 1.0
     return calibration.temperature(*held.logits)
@@ -77,9 +80,9 @@ def probabilities(run: Run, images: np.ndarray) -> np.ndarray:
 
     Over six views of each image (views.py) where the run was evaluated so, and with its temperature.
     """
-    model = Views(run.model()).eval() if run.config.tta else run.model()
+    model = TestTimeAugmentation(run.model()).eval() if run.config.tta else run.model()
     batches = Batches(images, np.zeros(len(images), np.int64), 100, shuffle=False, crop=0, flip=False)
-    logits, _ = training.predict(model, batches)
+    logits, _ = train.predict(model, batches)
     return calibration.probabilities(logits.numpy() / temperature(run), calibration.READOUTS[run.config.loss])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Error, Page, sync_playwright
 
-from cifar_helpers import paths
+from cifar_helpers.core import paths
 
 SCREENSHOTS = paths.ROOT / "build" / "screenshots"  # to be looked at
 

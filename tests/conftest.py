@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from cifar_helpers import data, paths
+from cifar_helpers import data
+from cifar_helpers.core import paths
 
 # A shell starts what runs in its background deaf to Ctrl-C, and so would be all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

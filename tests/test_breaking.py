@@ -20,10 +20,13 @@ import numpy as np
 import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
-from test_pipeline import project, write  # noqa: F401 (a fixture)
+from notebook.test_notebook_execution import project, write  # noqa: F401 (a fixture)
 
-from cifar_helpers import __main__, data, experiments, files, paths, pipeline, runs, sources, training
-from cifar_helpers.training import Config
+from cifar_helpers import __main__, data, experiments, records, train
+from cifar_helpers.core import files, paths
+from cifar_helpers.data import download
+from cifar_helpers.notebook import execution
+from cifar_helpers.train import Config
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["cifar_helpers.runs", "cifar_helpers.pipeline", "pytest", "jupyter_client.manager"])
@@ -55,7 +58,7 @@ def redirect(folder):
 
 def get(folder, *configs):
     redirect(folder)
-    runs.get_all("tiny", "smoke", "cpu", configs=configs)
+    records.get_all("tiny", "smoke", "cpu", configs=configs)
 
 
 def command(folder, configs, *arguments):
@@ -87,7 +90,7 @@ def until(condition, seconds=120):
 
 def contents(folder):
     """All that a record says, but for what the clock and the machine add."""
-    run = runs.load(folder)
+    run = records.load(folder)
     record = {name: value for name, value in run.record.items() if name not in MEASURED}
     weights = {name: tensor.numpy().tobytes() for name, tensor in run.model().state_dict().items()}
     logits, labels = run.logits
@@ -141,44 +144,44 @@ def full_disk(size):
 
 def test_disk_full_at_any_file_of_a_record(results):
     config = dataclasses.replace(TINY, epochs=1)
-    trained = training.train(config, data.synthetic(), device="cpu")
-    whole = runs.write(config, trained, "whole", "smoke", "cpu").folder
+    trained = train.train(config, data.synthetic(), device="cpu")
+    whole = records.write(config, trained, "whole", "smoke", "cpu").folder
     sizes = {file.name: file.stat().st_size for file in whole.iterdir()}
     assert len(sizes) == 7
     folder = results / f"smoke/runs/tiny/{whole.name}"
     for name, size in sizes.items():
         message = f"the record {folder} could not be written .*free some disk space and give the same command again"
         with pytest.raises(OSError, match=message), full_disk(size - 1):
-            runs.write(config, trained, "tiny", "smoke", "cpu")
+            records.write(config, trained, "tiny", "smoke", "cpu")
         assert list(folder.parent.iterdir()) == [], name
     with full_disk(max(sizes.values())):
-        assert contents(runs.write(config, trained, "tiny", "smoke", "cpu").folder)[1:] == contents(whole)[1:]
+        assert contents(records.write(config, trained, "tiny", "smoke", "cpu").folder)[1:] == contents(whole)[1:]
 
 
 def test_disk_full_at_a_checkpoint_keeps_the_last_one(tmp_path, cifar):
     config, checkpoint = dataclasses.replace(TINY, epochs=3), tmp_path / "state.pt"
-    whole = training.train(config, cifar, device="cpu").history.drop(columns="seconds")
+    whole = train.train(config, cifar, device="cpu").history.drop(columns="seconds")
     with contextlib.ExitStack() as stack:
 
         def fill(epoch, row):
             stack.enter_context(full_disk(checkpoint.stat().st_size // 2))
 
         with pytest.raises(OSError, match=f"the checkpoint {checkpoint} could not be written .*free some disk space"):
-            training.train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=fill)
+            train.train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=fill)
     assert list(tmp_path.iterdir()) == [checkpoint]
     assert len(torch.load(checkpoint, weights_only=True)["rows"]) == 1
-    resumed = training.train(config, cifar, device="cpu", checkpoint=checkpoint)
+    resumed = train.train(config, cifar, device="cpu", checkpoint=checkpoint)
     assert resumed.history.drop(columns="seconds").equals(whole)
 
 
 def test_disk_full_at_the_cache_of_the_data_set(tmp_path):
     made = data.synthetic(train=50, test=10)
-    arrays = {name: getattr(made, name) for name in sources.HASHES}
+    arrays = {name: getattr(made, name) for name in download.HASHES}
     with pytest.warns(UserWarning, match=f"not be cached in {tmp_path} .*free 200 MB"), full_disk(50_000):
-        sources.write_cache(arrays, tmp_path)
+        download.write_cache(arrays, tmp_path)
     assert [file.name for file in tmp_path.iterdir() if file.suffix != ".lock"] == []
-    sources.write_cache(arrays, tmp_path)
-    assert (tmp_path / sources.CACHE).exists()
+    download.write_cache(arrays, tmp_path)
+    assert (tmp_path / download.CACHE).exists()
 
 
 @pytest.mark.slow
@@ -213,7 +216,7 @@ def test_two_commands_train_one_experiment(results):
 
 def execute(root, name):
     paths.ROOT = root
-    sys.exit(pipeline.execute(name, "smoke"))
+    sys.exit(execution.execute(name, "smoke"))
 
 
 @pytest.mark.slow
@@ -259,14 +262,15 @@ def test_interrupted_notebook_goes_on_when_the_cell_is_run_again(results):
     begin = f"""if True:
         from pathlib import Path
         import torch
-        from cifar_helpers import data, experiments, paths, runs
-        from cifar_helpers.training import Config
+        from cifar_helpers import data, experiments, records
+        from cifar_helpers.core import paths
+        from cifar_helpers.train import Config
         torch.set_num_threads(1)
         paths.base = lambda profile: Path({str(results)!r}) / profile
         paths.CHECKPOINTS = Path({str(results)!r}) / "checkpoints"
         experiments.dataset = lambda profile: data.synthetic(train=400, test=100)
     """
-    cell = f"runs.get({config!r}, 'tiny', 'smoke', 'cpu');"
+    cell = f"records.get({config!r}, 'tiny', 'smoke', 'cpu');"
 
     def ignore(message):
         pass
@@ -323,7 +327,8 @@ def living(group):
 
 READ_ONLY = """if True:
     import json
-    from cifar_helpers import __main__, search
+    from cifar_helpers import __main__
+    from cifar_helpers.experiments import search
     codes = [
         __main__.main(["train", "table_1_recipe", "--profile", "full"]),
         __main__.main(["train", "inside", "--profile", "smoke"]),

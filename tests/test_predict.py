@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_helpers import __main__, calibration, data, experiments, paths, predict, runs, training
-from cifar_helpers.sources import CACHE
+from cifar_helpers import __main__, data, experiments, predict, records, train
+from cifar_helpers.analysis import calibration
+from cifar_helpers.core import paths
+from cifar_helpers.data.download import CACHE
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +22,14 @@ def trained(tmp_path_factory):
         patch.setattr(paths, "base", lambda profile: root / profile)
         patch.setattr(paths, "CHECKPOINTS", root / "checkpoints")
         first, *_, held = experiments.fast("smoke")
-        runs.get(held, "fast", "smoke", "cpu")
-        runs.get(first, "fast", "smoke", "cpu")
+        records.get(held, "fast", "smoke", "cpu")
+        records.get(first, "fast", "smoke", "cpu")
     return root
 
 
 @pytest.fixture
 def run(trained, monkeypatch):
-    monkeypatch.setattr("cifar_helpers.paths.base", lambda profile: trained / profile)
+    monkeypatch.setattr("cifar_helpers.core.paths.base", lambda profile: trained / profile)
     return predict.best("smoke")
 
 
@@ -84,11 +86,12 @@ def test_weights_on_disk_give_the_accuracy_that_was_reported(run):
 def test_weights_that_are_there_give_their_reported_accuracy():
     """In a process of its own, on the first 1,000 test images: nearly the same predictions as when it was trained."""
     code = """if True:
-        from cifar_helpers import batches, data, predict, training
+        from cifar_helpers import data, predict, train
+        from cifar_helpers.data import batches
         run, cifar = predict.best(), data.load()
         images, labels = cifar.test_images[:1000], cifar.test_labels[:1000]
         held = batches.Batches(images, labels, 100, shuffle=False, crop=0, flip=False)
-        plain, _ = training.predict(run.model(), held)
+        plain, _ = train.predict(run.model(), held)
         viewed = predict.probabilities(run, images)
         print(run.folder)
         print(*plain.argmax(1).tolist())
@@ -98,7 +101,7 @@ def test_weights_that_are_there_give_their_reported_accuracy():
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=paths.ROOT
     ).stdout.splitlines()
     plain, viewed = (np.array(line.split(), int) for line in (plain, viewed))
-    run = runs.load(Path(folder))
+    run = records.load(Path(folder))
     logits, labels = run.logits  # of the whole test set, without views
     reported = logits.argmax(1)
     assert 100 * (reported == labels).mean() == pytest.approx(run.record["test_accuracy"], abs=0.05)
@@ -109,7 +112,7 @@ def test_weights_that_are_there_give_their_reported_accuracy():
 
 
 def test_the_temperature_is_that_of_the_run_on_the_validation_split(run, monkeypatch):
-    held = runs.find(experiments.fast("smoke")[-1], "smoke")
+    held = records.find(experiments.fast("smoke")[-1], "smoke")
     fitted = predict.temperature(run)
     assert fitted == calibration.temperature(*held.logits) != 1
     images = data.synthetic().test_images[:20]
@@ -121,21 +124,21 @@ def test_the_temperature_is_that_of_the_run_on_the_validation_split(run, monkeyp
 
 
 def test_without_a_run_on_the_validation_split_the_logits_stay_as_they_are(run, monkeypatch):
-    monkeypatch.setattr(runs, "find", lambda *a: None)
+    monkeypatch.setattr(records, "find", lambda *a: None)
     assert predict.temperature(run) == 1
 
 
 def test_without_weights_the_command_is_told(results, capsys):
     assert __main__.main(["predict", "x.png"]) == 1
     assert "python -m cifar_helpers train fast_wide fast --profile full" in capsys.readouterr().err
-    runs.write(experiments.fast("smoke")[1], trained_for_a_moment(), "fast", "smoke", "cpu")
+    records.write(experiments.fast("smoke")[1], trained_for_a_moment(), "fast", "smoke", "cpu")
     with pytest.raises(ValueError, match="no weights .* train fast_wide fast --profile smoke"):
         predict.best("smoke")
 
 
 def trained_for_a_moment():
     config = dataclasses.replace(experiments.ablation("smoke"), epochs=1, keep_logits=True)
-    return training.train(config, data.synthetic(), device="cpu")
+    return train.train(config, data.synthetic(), device="cpu")
 
 
 def test_a_folder_without_weights_lists_those_with(run, tmp_path, capsys):

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from cifar_helpers import paths, pipeline
+from cifar_helpers.core import paths
+from cifar_helpers.notebook import execution
 
 NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
@@ -117,7 +118,7 @@ def test_notebook_is_clean(path):
     assert tags.count("parameters") == 1 and "injected-parameters" not in tags
     assert all(len(cell.source.splitlines()) <= 40 for cell in code)
     assert not any("papermill" in part.metadata or "execution" in part.metadata for part in [notebook, *notebook.cells])
-    assert "widgets" not in notebook.metadata and pipeline.WIDGET not in text
+    assert "widgets" not in notebook.metadata and execution.WIDGET not in text
     assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
     assert not re.search(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|mnt|opt)/\w", text), "a path of one machine"
 

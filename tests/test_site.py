@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from browser import chromium
 
-from cifar_helpers import paths
+from cifar_helpers.core import paths
 
 pytestmark = pytest.mark.xdist_group("site")  # built once
 NOTEBOOKS = sorted(path.stem for path in (paths.ROOT / "notebooks").glob("*.ipynb"))

@@ -1,0 +1,1 @@
+"""What the records mean: statistics, calibration, maps, probes, the loss landscape."""

@@ -1,0 +1,211 @@
+"""Looking into trained networks: filters, feature maps, and which pixels a score depends on.
+
+The methods are captum's. What is here are the networks to look into, the places in them, and clear errors.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from captum.attr import GuidedBackprop, IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
+from torch import Tensor, nn
+
+from cifar_helpers import data, experiments, models, records
+from cifar_helpers.records import Run
+
+METHODS = ("Grad-CAM", "integrated gradients", "guided backpropagation", "occlusion")
+
+
+def networks(profile: str | None = None) -> dict[str, Run]:
+    """The records of the networks that are looked into, by the model's name: `run.model()` is the trained network.
+
+    smoke and quick train what is missing; on full, FileNotFoundError names what is missing and the command for it.
+    """
+    profile = experiments.profile(profile)
+    if profile == "full":
+        missing = [f"{config.name}-{config.hash}" for config in records.missing(experiments.inside(profile), profile)]
+        if missing:
+            raise FileNotFoundError(
+                f"no record with weights of {', '.join(missing)}: python -m cifar_helpers train "
+                "inside --profile full, or choose the profile quick"
+            )
+    return {run.config.model: run for run in records.get_all("inside", profile)}
+
+
+def stages(model: models.Network) -> dict[str, tuple[int, ...]]:
+    """The shape (C, H, W) of what each stage gives for one image, in order; (C,) where that is no map."""
+    maps = feature_maps(model, torch.zeros(1, 3, 32, 32, device=next(model.parameters()).device))
+    return {name: tuple(values.shape[1:]) for name, values in maps.items()}
+
+
+def stage(model: models.Network, name: str | None = None) -> nn.Module:
+    """The stage called `name` ("stage1", ...), or the last one whose output has positions.
+
+    ValueError lists the stages where there is none of the name, or no more than one position is left after it.
+    """
+    shapes = stages(model)
+    good = [key for key, shape in shapes.items() if len(shape) == 3 and shape[1] * shape[2] > 1]
+    if name is not None and name not in shapes:
+        raise ValueError(f"there is no stage {name!r}; choose from {', '.join(good)}")
+    if not good or name is not None and name not in good:
+        raise ValueError(
+            f"{name or 'the network'} has no positions left to draw a map of: its output is "
+            f"{' x '.join(map(str, shapes[name or list(shapes)[-1]]))}; choose from "
+            f"{', '.join(good) or 'none'}"
+        )
+    return models.stages(model)[name or good[-1]]
+
+
+def first_filters(model: nn.Module) -> Tensor:
+    """(filters, 3, k, k): the weights of the first convolution, which are seen by the colours of a pixel."""
+    return next(module for module in model.modules() if isinstance(module, nn.Conv2d)).weight.detach().clone()
+
+
+@torch.no_grad()
+def feature_maps(model: models.Network, images: Tensor) -> dict[str, Tensor]:
+    """What each stage gives for images (B, 3, 32, 32): stage -> (B, C, H, W)."""
+    check_images(images)
+    with eval_without_inplace(model):
+        maps, values = {}, model.stem(images)
+        for name, part in models.stages(model).items():
+            values = part(values)
+            maps[name] = values.clone()  # the next stage may work in place
+    return maps
+
+
+def grad_cam(
+    model: models.Network,
+    images: Tensor,
+    classes: int | Sequence[int] | Tensor | None = None,
+    stage: str | None = None,
+    batch: int = 125,
+) -> Tensor:
+    """(B, 32, 32), at least 0: where what a stage saw raises the score of a class. Not normalised.
+
+    With the stage's channels A_k (H x W positions) and the class's score y before any softmax,
+        alpha_k = 1 / (H W) sum_ij dy / dA_k_ij,    map = max(0, sum_k alpha_k A_k),
+    scaled up bilinearly (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2).
+
+    images (B, 3, 32, 32), normalised floats; classes: one for all images, one for each (B,), or None for the predicted
+    ones; stage: None for the last one that has positions; batch: images at once. ValueError names what there is where
+    a class or stage does not exist or the images have another shape.
+    """
+    classes = targets(model, images, classes, batch)
+    method = LayerGradCam(model, _stage(model, stage))
+    with eval_without_inplace(model):
+        maps = [
+            method.attribute(part, target=wanted, relu_attributions=True).detach()
+            for part, wanted in zip(images.split(batch), classes.split(batch))
+        ]
+    return LayerAttribution.interpolate(torch.cat(maps), tuple(images.shape[2:]), "bilinear")[:, 0]
+
+
+def attributions(
+    model: models.Network,
+    images: Tensor,
+    classes: int | Sequence[int] | Tensor | None = None,
+    methods: Sequence[str] = METHODS,
+    batch: int = 125,
+) -> dict[str, Tensor]:
+    """Method -> (B, 32, 32), at least 0: Grad-CAM at the last stage beside others of captum, for the same classes.
+
+    Integrated gradients (arXiv 1703.01365; from the mean colour, 16 steps) and guided backpropagation (arXiv
+    1412.6806): absolute values, summed over the colours. Occlusion (arXiv 1311.2901): how much the score falls when a
+    square of 8 pixels has the mean colour, averaged over the squares that cover a pixel; a rise counts as 0.
+    images and classes as in `grad_cam`. The others' signs are dropped because they are compared as "how much".
+    """
+    if unknown := [name for name in methods if name not in METHODS]:
+        raise ValueError(f"unknown method {unknown[0]!r}; choose from {', '.join(METHODS)}")
+    classes = targets(model, images, classes, batch)
+
+    def each(attribute) -> Tensor:
+        with eval_without_inplace(model), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Setting backward hooks", UserWarning)
+            return torch.cat(
+                [
+                    attribute(part.clone().requires_grad_(), wanted).detach()
+                    for part, wanted in zip(images.split(batch), classes.split(batch))
+                ]
+            ).to(images.dtype)
+
+    calls = {
+        "Grad-CAM": lambda: grad_cam(model, images, classes, batch=batch),
+        "integrated gradients": lambda: (
+            each(
+                lambda part, wanted: IntegratedGradients(model).attribute(
+                    part, target=wanted, n_steps=16, internal_batch_size=max(batch, len(part))
+                )
+            )
+            .abs()
+            .sum(1)
+        ),
+        "guided backpropagation": lambda: (
+            each(lambda part, wanted: GuidedBackprop(model).attribute(part, target=wanted)).abs().sum(1)
+        ),
+        "occlusion": lambda: (
+            each(
+                lambda part, wanted: Occlusion(model).attribute(
+                    part, target=wanted, sliding_window_shapes=(3, 8, 8), strides=(3, 4, 4)
+                )
+            )
+            .mean(1)
+            .clamp(min=0)
+        ),
+    }
+    return {name: calls[name]() for name in methods}
+
+
+def targets(model: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor | None, batch: int) -> Tensor:
+    """(B,) int64: the classes that are asked for, the predicted ones for None. ValueError where there is none such."""
+    check_images(images)
+    if classes is None:
+        with torch.no_grad(), eval_without_inplace(model):
+            return torch.cat([model(part).argmax(1) for part in images.split(batch)])
+    asked = torch.as_tensor(classes, device=images.device)
+    if asked.is_floating_point() or asked.dim() > 1 or asked.dim() == 1 and len(asked) != len(images):
+        raise ValueError(
+            f"classes is one whole number or one for each of the {len(images)} images, not {asked.dtype} "
+            f"of {tuple(asked.shape)}"
+        )
+    if ((asked < 0) | (asked >= len(data.CLASSES))).any():
+        outside = asked.flatten()[((asked < 0) | (asked >= len(data.CLASSES))).flatten()][0]
+        raise ValueError(
+            f"there is no class {outside}; choose from "
+            f"{', '.join(f'{number} {name}' for number, name in enumerate(data.CLASSES))}"
+        )
+    return asked.long().expand(len(images))
+
+
+def check_images(images: Tensor) -> None:
+    """ValueError unless images are floats of shape (B, 3, 32, 32), one or more."""
+    if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1:] != (3, 32, 32) or not len(images):
+        raise ValueError(f"images are a tensor (B, 3, 32, 32), not {tuple(getattr(images, 'shape', ()))}")
+    if not images.is_floating_point():
+        raise ValueError(f"images are normalised floats, not {images.dtype}")
+
+
+@contextmanager
+def eval_without_inplace(model: nn.Module) -> Iterator[nn.Module]:
+    """The network in evaluation mode, none of its modules working in place; both as before at the end.
+
+    A module that works in place writes over what a hook on the layer before it has kept.
+    """
+    modes: list[tuple[Any, bool, bool | None]] = [  # Any: not every module has an attribute `inplace`
+        (module, module.training, getattr(module, "inplace", None)) for module in model.modules()
+    ]
+    try:
+        model.eval()
+        for module, _, inplace in modes:
+            if inplace:
+                module.inplace = False
+        yield model
+    finally:
+        for module, training, inplace in modes:
+            module.training = training
+            if inplace:
+                module.inplace = inplace
+
+
+_stage = stage  # `grad_cam` and `attributions` have an argument of that name

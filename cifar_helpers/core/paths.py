@@ -1,0 +1,38 @@
+"""Where each profile's results lie: `full` in the repository itself, every other under build/<profile>/."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKPOINTS = ROOT / "build" / "checkpoints"
+
+
+class StandIn(str):
+    """The name of a small profile whose committed runs stand in for full ones; what they make lies with full's."""
+
+
+def base(profile: str) -> Path:
+    """The folder that holds runs/, notebooks/, figures/ and report/ of a profile.
+
+    A small run has a folder of its own, so it can never overwrite the real results.
+    """
+    return ROOT if profile == "full" or isinstance(profile, StandIn) else ROOT / "build" / profile
+
+
+def runs(profile: str) -> Path:
+    return base(profile) / "runs"
+
+
+def notebooks(profile: str) -> Path:
+    return base(profile) / "notebooks"
+
+
+def figures(profile: str) -> Path:
+    return base(profile) / "figures"
+
+
+def report(profile: str) -> Path:
+    return base(profile) / "report"
+
+
+def generated(profile: str) -> Path:
+    return report(profile) / "generated"

@@ -1,0 +1,1 @@
+"""What notebooks need and nothing else does: their parameters, their controls, their execution."""

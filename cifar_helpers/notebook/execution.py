@@ -1,0 +1,79 @@
+"""Execute a notebook with papermill."""
+
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError
+from papermill.exceptions import PapermillExecutionError
+
+from cifar_helpers.core import files, paths
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
+
+
+def execute(name: str, profile: str) -> int:
+    """Run notebooks/<name>.ipynb with the profile; 0, or 1 after naming the cell that failed.
+
+    The result is written when all cells have run. A half-run notebook stays as <name>.failed.ipynb. A second process
+    that executes the same notebook waits for the first.
+    """
+    source = paths.ROOT / "notebooks" / f"{name}.ipynb"
+    if not source.exists():
+        names = ", ".join(sorted(p.stem for p in source.parent.glob("*.ipynb")))
+        raise ValueError(f"no notebook {name!r}; choose from {names}")
+    output = paths.notebooks(profile) / f"{name}.ipynb"
+    failed = output.with_suffix(".failed.ipynb")
+    files.folder(output.parent)
+    told = f"{name} is being executed by another process; waiting for it"
+    with files.lock(paths.ROOT / "build" / profile / f"{name}.lock", told):
+        try:
+            return _execute(source, failed, output, profile)
+        except OSError as error:
+            raise files.unwritten(f"the notebook {failed}", error) from error
+
+
+def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
+    # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
+    os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile}
+    try:
+        papermill.execute_notebook(
+            source, failed, parameters={"profile": profile}, cwd=source.parent, kernel_name="python3", start_timeout=180
+        )
+    except PapermillExecutionError as error:
+        # papermill's count begins at 0 and includes the cell that it injects: as a reader counts, it is the same
+        print(
+            f"\n{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
+            f"in: {error.source.strip().splitlines()[0]}\nThe half-run notebook: {failed}",
+            file=sys.stderr,
+        )
+        return 1
+    except CellTimeoutError as error:
+        print(f"\n{source.name}: {error}\nThe half-run notebook: {failed}", file=sys.stderr)
+        return 1
+    clean(failed)
+    failed.replace(output)
+    return 0
+
+
+def clean(path: Path) -> None:
+    """Strip what changes with each run or names a machine; keep outputs, execution counts and parameters.
+
+    papermill's injected cell goes too, so that the file can be run again with other parameters.
+    Widgets go: without a kernel JupyterLab shows an error in their place, and each run gives them other names.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for metadata in [notebook.metadata, *(cell.metadata for cell in notebook.cells)]:
+        for key in PAPERMILL_METADATA:
+            metadata.pop(key, None)
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        cell.execution_count = count
+        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
+    nbformat.write(notebook, path)

@@ -1,0 +1,49 @@
+"""What takes minutes to measure on a trained network: kept beside its weights, so that it is measured once."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cifar_helpers import records
+from cifar_helpers.core import files, paths
+from cifar_helpers.records import Run
+
+Arrays = dict[str, np.ndarray]
+
+
+def arrays(run: Run, name: str, measure: Callable[[], Arrays], **asked: int | str) -> Arrays:
+    """What `measure()` gives: read from the run's record where it was kept for the same weights and question.
+
+    asked: whatever else the arrays depend on. Else it is measured, and kept without any rounding as NAME-HASH.npz, of
+    the weights and of what was asked. A file that is not as it was written is measured again; where none can be
+    written, a warning says what to do, and nothing is lost but the time. What the code of `measure` does is not in
+    the hash: who changes it removes the files.
+    """
+    question = json.dumps(asked, sort_keys=True) + files.checksum(run.weights)
+    file = run.folder / f"{name}-{hashlib.sha256(question.encode()).hexdigest()[:8]}.npz"
+    waiting = f"{file.name} of {run.folder.name} is being measured by another process; waiting for it"
+    with files.lock(paths.CHECKPOINTS / f"{run.folder.name}-{file.stem}.lock", waiting):
+        if file.exists() and records.checksum_ok(file):
+            with np.load(file) as found:
+                return dict(found)
+        measured = measure()
+        try:
+            _write(file, measured)
+        except OSError as error:
+            warnings.warn(str(files.unwritten(f"{file}", error, "run this again to keep it")), stacklevel=2)
+        return measured
+
+
+def _write(file: Path, measured: Arrays) -> None:
+    temporary = file.with_name(f".{file.name}")  # one name for all: a killed writer's is replaced
+    try:
+        with temporary.open("wb") as opened:
+            np.savez_compressed(opened, **measured)  # type: ignore[arg-type]  # numpy's own flags are keywords too
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    records.update_checksum(file)

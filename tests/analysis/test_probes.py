@@ -1,0 +1,120 @@
+"""What is measured per depth, on inputs where the answer is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cifar_helpers import experiments, models
+from cifar_helpers.analysis import probes
+from cifar_helpers.models.network import Network, Parts
+
+
+def one_convolution(size):
+    """A network whose only stage is one convolution of that size."""
+    stage = nn.Conv2d(3, 4, size, padding=size // 2, bias=False)
+    return Network(Parts(nn.Identity(), [stage], 4), (), 0.0, 10)
+
+
+@pytest.fixture
+def images():
+    return torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("size", (1, 3, 7))
+def test_field_of_a_convolution_is_its_kernel(images, size):
+    network = one_convolution(size)
+    energy = probes.receptive_field(probes.unit_gradients(network, images, "stage1"))
+    assert probes.extent(energy.mean(0)) == size
+    # all images have the kernel's energy, up to the random signs
+    expected = network.stages.stage1.weight.detach().square().sum((0, 1)).numpy()
+    near = energy.mean(0)[16 - size // 2 : 17 + size // 2, 16 - size // 2 : 17 + size // 2]
+    if size == 1:
+        assert near.sum() == pytest.approx(expected.sum(), rel=0.5)
+
+
+def test_radius_of_known_maps():
+    point, even = np.zeros((32, 32)), np.ones((32, 32))
+    point[3, 20] = 5.0
+    assert probes.receptive_radius(point) == 0
+    assert probes.receptive_radius(even) == pytest.approx(12.8, abs=0.2)
+    assert np.isnan(probes.receptive_radius(np.zeros((32, 32))))
+    two = np.zeros((32, 32))
+    two[10, 10] = two[10, 14] = 1.0  # both two pixels from their centre of mass
+    assert probes.receptive_radius(two) == pytest.approx(2)
+
+
+def test_frequencies_of_known_pictures():
+    wave = torch.arange(32.0).expand(1, 3, 32, 32)
+    slow, fast = (torch.cos(2 * np.pi * cycles * wave / 32) for cycles in (4, 12))
+    assert probes.high_share(probes.spectrum(slow)[0]) == pytest.approx(0, abs=1e-9)
+    assert probes.high_share(probes.spectrum(fast)[0]) == pytest.approx(1)
+    noise = torch.randn(50, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    assert probes.high_share(probes.spectrum(noise).mean(0)) == pytest.approx(0.80, abs=0.01)
+    assert torch.allclose(probes.without_detail(slow + fast), slow, atol=1e-4)
+
+
+def test_without_shape_moves_squares_and_changes_no_pixel(images):
+    cut = probes.without_shape(images)
+    assert not torch.equal(cut, images)
+    assert torch.equal(cut.flatten(2).sort()[0], images.flatten(2).sort()[0])
+    squares = {
+        tuple(part.flatten().tolist())
+        for part in images[0].unfold(1, 8, 8).unfold(2, 8, 8).permute(1, 2, 0, 3, 4).reshape(16, -1)
+    }
+    assert tuple(cut[0, :, :8, :8].flatten().tolist()) in squares
+    with pytest.raises(ValueError, match="cannot be cut into squares of 5"):
+        probes.without_shape(images, 5)
+
+
+def test_linear_probe_finds_what_is_linear_and_nothing_in_noise():
+    random = torch.Generator().manual_seed(0)
+    labels = torch.randint(10, (600,), generator=random)
+    features = torch.randn(600, 20, generator=random)
+    features[torch.arange(600), labels] += 6.0
+    features[:, 19] = 3.0  # never changes
+    probe = probes.linear_probe(features[:400], labels[:400])
+    assert probes.accuracy(probe, features[400:], labels[400:]) > 0.95
+    noise = torch.randn(600, 20, generator=random)
+    probe = probes.linear_probe(noise[:400], labels[:400])
+    assert probes.accuracy(probe, noise[400:], labels[400:]) < 0.25
+
+
+def test_ascent_raises_the_channel_and_stays_within_the_colours():
+    torch.manual_seed(0)
+    network = models.build("resnet18", width=0.125).eval()
+    part = probes.up_to(network, "stage2")
+    made = probes.ascend(network, "stage2", [3, 5], steps=20)
+    start = probes.ascend(network, "stage2", [3, 5], steps=0)
+    with torch.no_grad():
+        for number, channel in enumerate((3, 5)):
+            before, after = (part(pictures)[number, channel].mean() for pictures in (start, made))
+            assert after > before
+    colours = made * torch.tensor(probes.STD)[:, None, None] + torch.tensor(probes.MEAN)[:, None, None]
+    assert colours.min() > -1e-5 and colours.max() < 1 + 1e-5
+    assert torch.equal(made, probes.ascend(network, "stage2", [3, 5], steps=20))
+
+
+def test_peaks_are_where_the_value_is(images):
+    network = one_convolution(1)
+    high, place, mean = probes.peaks(network, images, "stage1")
+    maps = network.stages.stage1(images).detach()
+    row, column = place[7, 2].long()
+    assert maps[7, 2, row, column] == high[7, 2] == maps[7, 2].max()
+    torch.testing.assert_close(mean, maps.mean((2, 3)))
+
+
+def test_untrained_network_is_the_one_the_run_started_from():
+    class Run:
+        config = experiments.inside("smoke")[0]
+
+    torch.manual_seed(Run.config.seed)
+    expected = models.build(Run.config.model, width=Run.config.width)
+    network = probes.untrained(Run, torch.randn(20, 3, 32, 32))
+    assert torch.equal(network.stem[0].weight, expected.stem[0].weight)
+    assert not torch.equal(network.stem[1].running_mean, expected.stem[1].running_mean)
+
+
+def test_a_stage_that_is_not_there_is_told(images):
+    with pytest.raises(ValueError, match="no stage 'stage7'; choose from stage1"):
+        probes.unit_gradients(one_convolution(3), images, "stage7")

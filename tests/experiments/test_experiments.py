@@ -1,0 +1,125 @@
+import dataclasses
+
+import pytest
+
+from cifar_helpers import __main__, experiments, models, records, train
+from cifar_helpers.train import Config
+
+ABLATIONS = ("activations", "activations_others", "losses", "regularisation", "schedules", "components")
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_option_of_an_ablation_has_the_same_seeds_and_the_baseline_is_among_them(name):
+    configs = experiments.configs(name, "quick")
+    seeds = {}
+    for config in configs:
+        seeds.setdefault(dataclasses.replace(config, seed=0), []).append(config.seed)
+    assert set(map(tuple, seeds.values())) == {(0, 1, 2)}
+    labels = [experiments.label(config, experiments.ablation("quick")) for config in configs]
+    assert "baseline" in labels or name == "activations_others"
+
+
+def test_one_record_of_the_baseline_serves_every_ablation():
+    first = {name: {c.hash for c in experiments.configs(name, "full")} for name in ABLATIONS}
+    del first["activations_others"]  # half as long
+    assert len(set.intersection(*first.values())) == 3
+
+
+def test_ablations_change_one_thing():
+    base = experiments.ablation("quick")
+    for config in experiments.activations("quick") + experiments.losses("quick") + experiments.schedules("quick"):
+        assert experiments.label(config, base).count(",") == 0
+
+
+def test_epochs_and_seeds_can_be_asked_for():
+    configs = experiments.activations("full", names=["relu", "silu"], epochs=5, seeds=4)
+    assert len(configs) == 8 and {c.epochs for c in configs} == {5} and {c.seed for c in configs} == {0, 1, 2, 3}
+
+
+def test_label_says_what_differs():
+    base = experiments.ablation("quick")
+    for changes, text in (
+        ({}, "baseline"),
+        ({"hidden": (256, 128)}, "hidden 256, 128"),
+        ({"seed": 5}, "baseline"),
+        ({"width": base.width * 2}, "2 x filters"),
+        ({"model": "plain18"}, models.TITLES["plain18"]),
+        ({"batch_norm": False, "learning_rate": 0.003}, "no batch norm, rate 0.003"),
+        ({"schedule": experiments.linear}, "linear"),
+        ({"weight_decay": 0.0}, "no L2"),
+    ):
+        assert experiments.label(dataclasses.replace(base, **changes), base) == text
+
+
+def test_tuned_experiments_take_the_rate_that_validates_best(results, monkeypatch):
+    with pytest.raises(ValueError, match="train optimizer_rates --profile smoke"):
+        experiments.optimizers("smoke")
+    best = {"sgd": 0.03, "adam": 0.003, "rmsprop": 0.0001, "adadelta": 3.0}
+
+    def find(config, profile):
+        accuracy = 50.0 + (config.learning_rate == best[config.optimizer])
+        if config.seed == 1 and config.learning_rate == 0.01:  # one lucky run is not enough
+            accuracy += 0.9
+        return records.Run(None, {"validation_accuracy": accuracy}, None)
+
+    monkeypatch.setattr(records, "find", find)
+    chosen = experiments.optimizers("smoke", seeds=1)
+    assert {c.optimizer: c.learning_rate for c in chosen} == best
+    assert all(c.evaluate == "test" for c in chosen)
+    assert all(c.evaluate == "validation" for c in experiments.optimizer_rates("full") + experiments.loss_rates("full"))
+
+
+def test_sweeps_hold_the_rate_of_the_baseline():
+    for profile in experiments.PROFILES:
+        assert experiments.ablation(profile).learning_rate in experiments.RATES["sgd"]
+
+
+def test_every_measurement_has_a_name():
+    assert Config("resnet18", measure="silent_units").measure == "silent_units"
+    with pytest.raises(ValueError, match="unknown measure 'dead'.*silent_units"):
+        Config("resnet18", measure="dead")
+    assert tuple(experiments.RATES) == train.OPTIMIZERS
+
+
+def test_table_1_takes_the_recipe_that_validates_best_in_the_committed_records():
+    tried = {config: records.find(config, "full") for config in experiments.table_1_recipe("full")}
+    assert all(tried.values()) and all(config.evaluate == "validation" for config in tried)
+    best = max(tried, key=lambda config: tried[config].record["validation_accuracy"])
+    for config in experiments.table_1("full"):
+        assert dataclasses.replace(best, model=config.model, width=1.0, evaluate="test", tta=True) == config
+
+
+def test_a_line_registers_an_experiment_and_train_without_names_takes_it(results, monkeypatch, capsys):
+    monkeypatch.setattr(experiments, "EXPERIMENTS", {})
+
+    @experiments.experiment
+    def mine(profile):
+        return [Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50)]
+
+    @experiments.experiment
+    def fast_ablation(profile):
+        raise AssertionError("of the full profile only")
+
+    assert experiments.configs("mine", "smoke") == mine("smoke")
+    assert __main__.main(["train", "--profile", "smoke"]) == 0
+    assert "smoke mine resnet18-seed0-" in capsys.readouterr().out
+
+
+def test_sweeps_come_before_what_reads_them():
+    order = list(experiments.EXPERIMENTS)
+    assert order.index("loss_rates") < order.index("losses_tuned")
+    assert order.index("optimizer_rates") < order.index("optimizers")
+
+
+@pytest.mark.parametrize(
+    "profile, told", [("full", "all images for 3 epochs"), ("quick", "**Miniature**: profile `quick`")]
+)
+def test_a_notebook_says_what_its_runs_are(profile, told):
+    said = experiments.described(experiments.ablation(profile), profile)
+    assert told in said and "ResNet18 with 0.25 times its filters" in said
+
+
+def test_the_classifiers_rate_falls_with_its_features():
+    assert experiments.head_rate("resnet18", 0.25) == 0.1  # what it was chosen with
+    assert experiments.head_rate("resnet18") == 0.025  # 512 features
+    assert experiments.head_rate("resnext50_32x4d") == 0.00625  # 2,048

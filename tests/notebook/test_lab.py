@@ -1,0 +1,176 @@
+"""The notebooks as a student uses them: JupyterLab in a browser, all cells run, each control moved (make test-lab)."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+from browser import SCREENSHOTS, chromium
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+
+from cifar_helpers.core import paths
+
+pytestmark = pytest.mark.lab
+NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
+SHOWN = """cell => [...cell.querySelectorAll(".jp-OutputArea-output img, .jp-RenderedHTMLCommon, .jp-RenderedText")]
+           .map(part => part.src || part.innerHTML).join()"""
+SECOND = 1000  # the browser counts milliseconds
+BAR = """
+import time
+from cifar_helpers.core.progress import bar
+with bar(30, "thirty steps", unit="step") as progress:
+    for _ in range(30):
+        time.sleep(0.1)
+        progress.update()
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """JupyterLab as `make lab` starts it, on a copy of the notebooks, since it saves what it runs."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(paths.ROOT / "notebooks", folder / "notebooks")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(new_notebook(cells=[new_code_cell(BAR)], metadata=kernel), folder / "notebooks/bar.ipynb")
+    settings = json.loads((paths.ROOT / "site/lab/overrides.json").read_text())
+    # all cells are in the page, not only those in sight
+    settings["@jupyterlab/notebook-extension:tracker"] = {"windowingMode": "none"}
+    (folder / "settings").mkdir()
+    (folder / "settings/overrides.json").write_text(json.dumps(settings))
+    command = re.search(r"\tjupyter (lab .*)", (paths.ROOT / "Makefile").read_text())[1].split()
+    command = [part.replace("site/lab", str(folder / "settings")) for part in command]
+    own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTERLAB_SETTINGS_DIR": "user", "JUPYTER_RUNTIME_DIR": "runtime"}
+    environment = os.environ | {name: str(folder / path) for name, path in own.items()} | {"CIFAR_PROFILE": "smoke"}
+    options = ["--no-browser", "--allow-root", "--port=0", "--IdentityProvider.token="]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyter", *command, *options],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        log = iter(server.stderr.readline, "")
+        found = next(filter(None, (re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", line) for line in log)), None)
+        assert found, "JupyterLab did not start"
+        yield found[0]
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def open_lab(page, address: str, path: str) -> None:
+    page.goto(f"{address}lab/tree/notebooks/{path}?reset")
+    page.wait_for_selector("#jp-main-dock-panel .jp-Document", timeout=60 * SECOND)
+
+
+def start(page) -> None:
+    """All cells, by the menu, as a student does."""
+    page.wait_for_selector(".jp-StatusBar-TextItem:has-text('| Idle')", timeout=60 * SECOND)  # a kernel that answers
+    page.click(".lm-MenuBar-itemLabel:text-is('Run')")
+    page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
+    page.wait_for_selector(".jp-InputPrompt:text-is('[*]:')", timeout=60 * SECOND)
+
+
+def wait(page) -> None:
+    """Until no cell is running or waiting any more."""
+    page.wait_for_selector(".jp-InputPrompt:text-is('[*]:')", state="detached", timeout=600 * SECOND)
+
+
+def errors(page) -> list[str]:
+    shown = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'], .jp-Dialog")
+    return shown.all_inner_texts()
+
+
+def shut_down(page) -> None:
+    """All kernels, so that ten notebooks do not need the memory of ten."""
+    page.evaluate(
+        """async () => {
+            const headers = {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]*)/)?.[1] ?? ""};
+            for (const session of await (await fetch("/api/sessions")).json())
+                await fetch("/api/sessions/" + session.id, {method: "DELETE", headers});
+        }"""
+    )
+
+
+def picture() -> dict:
+    """A picture of one's own, as a browser uploads it."""
+    file = io.BytesIO()
+    Image.radial_gradient("L").convert("RGB").save(file, "PNG")
+    return {"name": "gradient.png", "mimeType": "image/png", "buffer": file.getvalue()}
+
+
+def move(page, control) -> None:
+    """Another value of a control: all entries but the last, the entry before, the next steps, the other state."""
+    if control.locator("select[multiple]").count():
+        count = control.locator("option").count()
+        control.locator("select").select_option(index=list(range(max(1, count - 1))))
+    elif control.locator("select").count():
+        chosen, count = control.locator("select").evaluate("list => [list.selectedIndex, list.options.length]")
+        control.locator("select").select_option(index=(chosen - 1) % count)
+    elif control.locator(".noUi-handle").count():
+        handle = control.locator(".noUi-handle")
+        at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+        for _ in range(3):
+            handle.press("ArrowLeft" if at_end else "ArrowRight")
+    elif control.locator("input[type=checkbox]").count():
+        control.locator("input").click()
+    else:
+        with page.expect_file_chooser() as chooser:
+            control.click()
+        chooser.value.set_files(picture())
+
+
+def test_start_page_links_the_notebooks_in_order(address):
+    with chromium(viewport={"width": 1400, "height": 900}) as page:
+        page.goto(address)
+        page.wait_for_selector(".jp-RenderedMarkdown h1:has-text('The notebooks, in order')", timeout=60 * SECOND)
+        assert page.locator(".jp-RenderedMarkdown ol a").all_inner_texts() == [path.stem for path in NOTEBOOKS]
+        page.click(f".jp-RenderedMarkdown a:has-text('{NOTEBOOKS[0].stem}')")
+        page.wait_for_selector(".jp-Notebook h1:has-text('The data')", timeout=60 * SECOND)
+        shut_down(page)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_and_each_control_changes_its_picture(address, path):
+    with chromium(viewport={"width": 1400, "height": 900}) as page:
+        open_lab(page, address, path.name)
+        start(page)
+        wait(page)
+        assert errors(page) == []
+        cells = page.locator(".jp-CodeCell:has(.widget-vbox)")
+        assert cells.count() >= 1
+        for cell in cells.all():
+            shown = (
+                "e => [...e.querySelectorAll('.jp-OutputArea-output img, .jp-RenderedHTMLCommon, .jp-RenderedText')]"
+            )
+            shown += ".map(part => part.src || part.innerHTML).join()"
+            for control in cell.locator(".widget-vbox > .jupyter-widgets").all():
+                before = cell.evaluate(SHOWN)
+                move(page, control)
+                page.wait_for_function(f"([e, before]) => ({SHOWN})(e) !== before", arg=[cell.element_handle(), before])
+                assert errors(page) == []
+        page.screenshot(path=SCREENSHOTS / f"{path.stem}.png")
+        shut_down(page)
+
+
+def test_progress_bar_moves_and_leaves_nothing_behind(address):
+    with chromium(viewport={"width": 1400, "height": 900}) as page:
+        open_lab(page, address, "bar.ipynb")
+        bar = page.locator(".jp-OutputArea .widget-hprogress, .jp-OutputArea progress")
+        start(page)
+        bar.wait_for(timeout=30 * SECOND)
+        assert "steps" in page.locator(".jp-OutputArea").inner_text()
+        page.wait_for_function(r"/[1-9]\d*\/30/.test(document.querySelector('.jp-OutputArea').innerText)")
+        page.screenshot(path=SCREENSHOTS / "bar.png")
+        wait(page)
+        bar.wait_for(state="hidden")
+        assert page.locator(".jp-OutputArea").inner_text().strip() == "" and errors(page) == []
+        shut_down(page)

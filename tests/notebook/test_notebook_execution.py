@@ -1,0 +1,72 @@
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from cifar_helpers import __main__
+from cifar_helpers.core import paths
+from cifar_helpers.notebook import execution
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty repository with the folders of this one."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    return tmp_path
+
+
+def write(project, name, *code):
+    parameters = new_code_cell('profile: str = ""', metadata={"tags": ["parameters"]})
+    cells = [new_markdown_cell("# A question"), parameters, *map(new_code_cell, code)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), project / "notebooks" / f"{name}.ipynb")
+
+
+def test_failing_cell_is_named_and_the_half_run_notebook_kept(project, capsys):
+    write(project, "09_bad", "print('before')", "1 / 0")
+    assert __main__.main(["notebook", "09_bad", "--profile", "smoke"]) == 1
+    told = capsys.readouterr().err
+    assert (
+        "09_bad.ipynb, cell 4" in told
+        and "ZeroDivisionError" in told
+        and "in: 1 / 0" in told
+        and "09_bad.failed.ipynb" in told
+    )
+    half = nbformat.read(project / "build/smoke/notebooks/09_bad.failed.ipynb", as_version=4)
+    assert any("before" in str(cell.get("outputs")) for cell in half.cells)
+    assert not (project / "build/smoke/notebooks/09_bad.ipynb").exists()
+
+
+def test_notebook_runs_with_the_profile_and_is_cleaned(project):
+    write(
+        project,
+        "01_good",
+        "import os; print(profile, os.environ['CIFAR_PROFILE'])",
+        "from cifar_helpers.core.progress import bar\nwith bar(3, 'steps') as b: b.update()",
+        "import ipywidgets\nipywidgets.IntSlider()",
+    )
+    assert execution.execute("01_good", "smoke") == 0
+    path = project / "build/smoke/notebooks/01_good.ipynb"
+    assert str(project) not in path.read_text()
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4]
+    assert code[1].outputs[0].text == "smoke smoke\n"
+    assert code[2].outputs == []  # no dead progress bar
+    assert code[3].outputs == []  # no control without its kernel
+    for metadata in [notebook.metadata, *(cell.metadata for cell in notebook.cells)]:
+        assert not set(metadata) & set(execution.PAPERMILL_METADATA)
+    assert not (project / "build/smoke/notebooks/01_good.failed.ipynb").exists()
+
+
+def test_unknown_notebook_lists_the_choices(project, capsys):
+    write(project, "01_good")
+    assert __main__.main(["notebook", "01_goood", "--profile", "smoke"]) == 1
+    assert "no notebook '01_goood'; choose from 01_good" in capsys.readouterr().err
+
+
+def test_train_command_names_the_choices(capsys):
+    assert __main__.main(["train", "table_9", "--profile", "smoke"]) == 1
+    assert "choose from table_1" in capsys.readouterr().err
+    assert __main__.main(["train", "table_1", "--profile", "tiny"]) == 1
+    assert "choose from smoke, quick, full" in capsys.readouterr().err

@@ -1,0 +1,342 @@
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+from cifar_helpers import __main__, data, experiments, records, train
+from cifar_helpers.core import paths
+from cifar_helpers.train import Config, convolutions
+
+TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50)
+
+
+def test_second_get_reads_the_record(results, monkeypatch):
+    first = records.get(TINY, profile="smoke")
+    monkeypatch.setattr(train, "train", lambda *a, **k: pytest.fail("trained although there is a record"))
+    second = records.get(TINY, profile="smoke")
+    assert second.folder == first.folder == results / "smoke" / "runs" / "single" / f"resnet18-seed0-{TINY.hash}"
+    assert second.history.equals(first.history)
+    assert second.config == TINY
+    assert second.record["synthetic"] is True
+    assert {
+        "config",
+        "seed",
+        "profile",
+        "parameters",
+        "test_accuracy",
+        "test_loss",
+        "train_accuracy",
+        "train_loss",
+        "seconds",
+        "images_per_second",
+        "peak_memory_mb",
+        "device",
+        "torch",
+        "revision",
+    } <= set(second.record)
+
+
+def test_reported_accuracy_is_the_last_epochs(results):
+    run = records.get(dataclasses.replace(TINY, epochs=3), profile="smoke")
+    assert run.record["test_accuracy"] == run.history.test_accuracy.iloc[-1]
+
+
+def test_weights_and_steps_are_kept_where_asked(results):
+    config = dataclasses.replace(TINY, keep_weights=True, keep_steps=True, epochs=2)
+    run = records.get(config, profile="smoke")
+    assert run.steps.shape == (4,) and np.isfinite(run.steps).all()
+    _, held = train.batches_for(config, data.synthetic(), "cpu")
+    loss, accuracy = train.evaluate(run.model(), held)
+    assert accuracy == pytest.approx(run.record["test_accuracy"], abs=3)  # half precision, and bf16 in the run
+    measured = records.get(dataclasses.replace(TINY, keep_logits=True, measure="silent_units"), profile="smoke")
+    logits, labels = measured.logits
+    assert 100 * (logits.argmax(1) == labels).mean() == pytest.approx(measured.record["test_accuracy"], abs=1)
+    assert {"epoch", "step", "layer", "units", "silent"} <= set(measured.measurements)
+    plain = records.get(TINY, profile="smoke")
+    with pytest.raises(FileNotFoundError, match="keep_weights=True"):
+        plain.model()
+
+
+def test_hash_ignores_defaults_and_sees_every_change():
+    assert Config("dla").hash == Config("dla", epochs=30, momentum=0.9).hash
+    fields = {"epochs": 3, "seed": 1, "width": 0.5, "hidden": (5,), "schedule": lambda t: 1.0, "images": 100}
+    assert (
+        len({dataclasses.replace(Config("dla"), **{k: v}).hash for k, v in fields.items()} | {Config("dla").hash}) == 7
+    )
+
+
+def test_failed_write_leaves_no_half_record_and_keeps_the_checkpoint(results, monkeypatch):
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pandas.DataFrame.to_csv", full_disk)
+        with pytest.raises(OSError, match="could not be written.*No space left.*free some disk"):
+            records.get(TINY, profile="smoke")
+    assert not list((results / "smoke" / "runs").rglob("run.json"))
+    assert not list((results / "smoke" / "runs").rglob("*.tmp"))
+    assert list(paths.CHECKPOINTS.glob("*.pt"))
+    trained = train.train(TINY, data.synthetic(), device="cpu")
+    assert (
+        records.get(TINY, profile="smoke")
+        .history.drop(columns="seconds")
+        .equals(trained.history.drop(columns="seconds"))
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A record with every kind of file."""
+    root = tmp_path_factory.mktemp("whole")
+    config = dataclasses.replace(TINY, keep_weights=True, keep_steps=True, keep_logits=True, measure="silent_units")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "base", lambda profile: root / profile)
+        trained = train.train(config, data.synthetic(), device="cpu")
+        return records.write(config, trained, "tiny", "smoke", "cpu").folder
+
+
+@pytest.fixture
+def record(whole, tmp_path, monkeypatch):
+    """A copy of it, to be damaged."""
+    monkeypatch.setattr(paths, "base", lambda profile: tmp_path / profile)
+    return shutil.copytree(whole, tmp_path / "smoke/runs/tiny" / whole.name)
+
+
+def read_all(folder):
+    run = records.load(folder)
+    return run.history, run.steps, run.logits, run.measurements, run.model()
+
+
+FILES = ("run.json", "history.csv", "steps.npz", "logits.npz", "measurements.csv", "weights.safetensors")
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut short"])
+@pytest.mark.parametrize("name", [*FILES, "SHA256SUMS"])
+def test_a_damaged_file_is_named_with_what_to_do(record, name, damage):
+    read_all(record)
+    content = bytearray((record / name).read_bytes())
+    if damage == "cut short":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 3] ^= 1
+    (record / name).write_bytes(content)
+    named = "|".join(FILES) if name == "SHA256SUMS" else name
+    with pytest.raises(ValueError, match=rf"({named}) of the record {record} is damaged .*git restore.*train again"):
+        read_all(record)
+
+
+def test_checksums_are_those_of_the_command_sha256sum(record):
+    assert sorted(path.name for path in record.iterdir()) == sorted([*FILES, "SHA256SUMS"])
+    lines = (record / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == sorted(FILES)
+    if not shutil.which("sha256sum"):
+        pytest.skip("sha256sum is missing")
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=record, check=True, capture_output=True)
+
+
+def test_a_record_of_before_the_checksums_is_read(record):
+    (record / "SHA256SUMS").unlink()
+    read_all(record)
+    (record / "weights.safetensors").write_bytes((record / "weights.safetensors").read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=f"weights.safetensors of the record {record} is damaged"):
+        read_all(record)
+
+
+def test_a_file_that_is_gone_is_a_damaged_record(record):
+    (record / "history.csv").unlink()
+    with pytest.raises(ValueError, match=f"history.csv of the record {record} is damaged .it is missing.*git restore"):
+        records.load(record)
+
+
+def test_damaged_runs_are_not_replaced_by_small_ones(tmp_path, monkeypatch, record):
+    """A run that has no record is; one whose record is damaged must not be overlooked."""
+    config = records.load(record).config
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [config])
+    monkeypatch.setattr(paths, "base", lambda profile: tmp_path / "smoke")
+    assert records.shown("full", "tiny") == "full"
+    (record / "history.csv").write_text("epoch\n")
+    with pytest.raises(ValueError, match="history.csv of the record .* is damaged"):
+        records.shown("full", "tiny")
+
+
+class Evil:
+    """As a pickle, it makes a file when it is loaded."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def __reduce__(self):
+        return (open, (str(self.made), "w"))
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_weights_and_logits_that_hold_code_do_not_run_it(record, tmp_path, sealed):
+    torch.save({"conv.weight": Evil(tmp_path / "ran")}, record / "weights.safetensors")
+    np.savez(record / "logits.npz", logits=np.array([Evil(tmp_path / "ran")]), labels=np.zeros(1))
+    if sealed:  # by who made it
+        records.write_checksums(record)
+    else:
+        (record / "SHA256SUMS").unlink()
+    run = records.load(record)
+    with pytest.raises(ValueError, match="weights.safetensors of the record .* is damaged"):
+        run.model()
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        _ = run.logits
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "tpu"])
+def test_a_device_that_is_not_there_is_one_sentence(results, monkeypatch, capsys, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [TINY])
+    for command in (["train", "tiny"], ["search"]):
+        assert __main__.main([*command, "--profile", "smoke", "--device", device]) == 1
+        told = f"error: this machine has no device '{device}' that torch can use; choose from cpu\n"
+        assert capsys.readouterr() == ("", told)
+    with pytest.raises(ValueError, match="choose from cpu"):
+        train.train(TINY, data.synthetic(), device=device)
+
+
+def test_the_train_command_tells_of_a_run_that_diverged(results, monkeypatch, capsys):
+    diverges = dataclasses.replace(TINY, epochs=3, learning_rate=1e30, schedule="constant")
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [diverges, TINY])
+    assert __main__.main(["train", "tiny", "--profile", "smoke"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("images/s; it diverged, so it ended there") and "diverged" not in second
+    run = records.find(diverges, "smoke")
+    assert run.record["diverged"] and run.record["epochs"] < 3 and run.history["train_loss"].isna().iloc[-1]
+
+
+def test_full_shows_what_is_recorded_and_never_trains(results, monkeypatch, capsys):
+    configs = [dataclasses.replace(TINY, seed=seed) for seed in (0, 1)]
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: configs)
+    trained = train.train(configs[1], data.synthetic(), device="cpu")
+    kept = records.write(configs[1], trained, "tiny", "full", "cpu")
+    monkeypatch.setattr(train, "train", lambda *a, **k: pytest.fail("trained in the full profile"))
+    assert [run.folder for run in records.recorded("tiny", "full")] == [kept.folder]
+    assert (
+        "1 of 2 runs of tiny not yet run: python -m cifar_helpers train tiny --profile full" in capsys.readouterr().out
+    )
+    monkeypatch.setattr(train, "train", lambda *a, **k: trained)
+    assert len(records.recorded("tiny", "smoke")) == 2  # other profiles train
+
+
+SCRIPT = textwrap.dedent("""
+    import os, sys
+    from pathlib import Path
+    from cifar_helpers import records, train
+    from cifar_helpers.core import paths
+    base = Path(sys.argv[1])
+    paths.base = lambda profile: base / profile
+    paths.CHECKPOINTS = base / "checkpoints"
+    whole, mode = train.train, sys.argv[2]
+    def announced(*a, **k):
+        print("training", flush=True)
+        if mode == "die":
+            k["after_epoch"] = lambda epoch, row: os._exit(9)   # as by kill -9
+        return whole(*a, **k)
+    train.train = announced
+    config = train.Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=4,
+                             batch_size=50)
+    print(records.get(config, profile="smoke").history.drop(columns="seconds").to_csv())
+""")
+
+
+def start(folder, mode):
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder), mode],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=paths.ROOT,
+    )
+
+
+def test_killed_process_is_continued_and_two_share_one_record(results, tmp_path):
+    died = start(tmp_path, "die")
+    died.communicate(timeout=120)
+    assert died.returncode == 9
+    assert list((tmp_path / "checkpoints").glob("*.pt"))
+    two = [start(tmp_path, "live") for _ in range(2)]
+    texts = [process.communicate(timeout=180) for process in two]
+    assert [process.returncode for process in two] == [0, 0], texts
+    outputs = [out for out, _ in texts]
+    assert sum("training" in out for out in outputs) == 1  # the other waited
+    histories = {out.replace("training\n", "") for out in outputs}
+    fresh, _ = start(tmp_path / "fresh", "live").communicate(timeout=120)
+    assert histories == {fresh.replace("training\n", "")}  # to the last digit
+
+
+def test_get_all_on_any_executor_keeps_the_others_when_one_fails(results, monkeypatch):
+    good = [dataclasses.replace(TINY, seed=seed) for seed in (0, 1)]
+    bad = dataclasses.replace(TINY, batch_size=101)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [good[0], bad, good[1]])
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="batch_size 101"):
+        records.get_all("tiny", "smoke", executor=pool)
+    assert all(records.find(config, "smoke") for config in good)
+
+
+def test_small_runs_stand_in_until_the_full_ones_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
+    small, full = TINY, dataclasses.replace(TINY, epochs=2, keep_weights=True)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [full if profile == "full" else small])
+    shown = records.shown("full", "tiny")
+    assert shown == "quick" and records.get_all("tiny", shown)[0].record["profile"] == "quick"
+    assert records.find(small, "full") and not records.find(small, "quick")  # committed, beside the full ones
+    run = records.get(full, "tiny", "full")
+    assert records.shown("full", "tiny") == "full" and records.shown("quick", "tiny") == "quick"
+    (run.folder / "weights.safetensors").unlink()
+    assert records.shown("full", "tiny") == "quick"
+
+
+def test_no_stand_in_while_a_sweep_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    assert records.shown("full", "losses_tuned") == "quick"
+    with pytest.raises(ValueError, match="unknown experiment 'loses'"):
+        records.shown("full", "loses")
+
+
+def redirect(folder):
+    """What the `results` fixture does, in a worker process."""
+    torch.set_num_threads(1)
+    paths.base, paths.CHECKPOINTS = lambda profile: folder / profile, folder / "checkpoints"
+
+
+def test_process_pool(results, monkeypatch):
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [TINY])
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context, redirect, (results,)) as pool:
+        assert records.get_all("tiny", "smoke", executor=pool)[0].record["experiment"] == "tiny"
+
+
+def test_unknown_names_list_the_choices(monkeypatch):
+    with pytest.raises(ValueError, match="unknown experiment 'table_9'; choose from table_1"):
+        experiments.configs("table_9", "smoke")
+    with pytest.raises(ValueError, match="unknown profile 'fast'; choose from smoke, quick, full"):
+        experiments.profile("fast")
+    monkeypatch.setenv("CIFAR_PROFILE", "smoke")
+    assert experiments.profile() == "smoke" and experiments.profile("full") == "full"
+
+
+@pytest.mark.parametrize("profile", experiments.PROFILES)
+def test_every_experiment_has_configs_in_every_profile(profile):
+    read_others = {"losses_tuned", "optimizers", "searched"}  # the records of a sweep or of the search
+    for name in set(experiments.EXPERIMENTS) - read_others:
+        configs = experiments.configs(name, profile)
+        assert configs and len({c.hash for c in configs}) == len(configs)
+        assert all((c.data == "synthetic") == (profile == "smoke") for c in configs)
+
+
+def test_device_name_tells_whether_matrix_units_are_used(monkeypatch):
+    for available in (True, False):
+        monkeypatch.setattr(convolutions, "available", lambda available=available: available)
+        name = records.device_name("cpu")
+        assert (" with AMX, " in name) == available and name.endswith(f", {torch.get_num_threads()} threads")

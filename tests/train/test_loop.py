@@ -1,0 +1,230 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cifar_helpers import models
+from cifar_helpers.train import OPTIMIZERS, Config, batches_for, evaluate, train
+
+TINY = Config(
+    "resnet18", width=0.125, data="synthetic", images=200, test_images=100, epochs=3, batch_size=50, learning_rate=0.05
+)
+
+
+class Killed(Exception):
+    pass
+
+
+def history(config, cifar, **options):
+    return train(config, cifar, device="cpu", **options).history.drop(columns="seconds")
+
+
+def test_learns_the_made_up_classes(cifar):
+    config = dataclasses.replace(TINY, images=400, epochs=6, flip=False)
+    last = train(config, cifar, device="cpu").history.iloc[-1]
+    assert last.test_accuracy > 60  # 10 is chance
+    assert last.train_loss < 1.5  # 2.3 is chance
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9, "hidden": (16,), "dropout": 0.5, "schedule": "cosine"},
+        {
+            "model": "fast_cnn",
+            "optimizer": "muon",
+            "learning_rate": 0.1,
+            "head_rate": 0.02,
+            "bias_rate": 1.0,
+            "tta": True,
+            "small_side": 24,
+            "small_share": 0.5,
+            "alternate": True,
+            "reflect": True,
+        },
+    ],
+)
+def test_killed_after_any_epoch_ends_with_the_same_history(cifar, tmp_path, changes):
+    config, checkpoint = dataclasses.replace(TINY, **changes), tmp_path / "state.pt"
+    whole = train(config, cifar, device="cpu")
+    for epoch in (1, 2):
+
+        def kill(done, row, at=epoch):
+            if done == at:
+                raise Killed
+
+        with pytest.raises(Killed):
+            train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
+    resumed = train(config, cifar, device="cpu", checkpoint=checkpoint)
+    pd.testing.assert_frame_equal(
+        resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"), check_exact=True
+    )
+    assert (resumed.steps == whole.steps).all()
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_measured_run_is_the_run_without_measuring_and_survives_a_kill(cifar, tmp_path):
+    for every in (0, 3):
+        config = dataclasses.replace(
+            TINY, measure="silent_units", measure_every=every, keep_logits=True, dropout=0.5, hidden=(16,)
+        )
+        whole = train(config, cifar, device="cpu")
+        plain = train(dataclasses.replace(config, measure="", measure_every=0), cifar, device="cpu")
+        assert (whole.steps == plain.steps).all() and len(plain.measured) == 0
+        assert (whole.logits == plain.logits).all()
+        assert sorted(set(whole.measured.step)) == ([4, 8, 12] if every == 0 else [0, 3, 6, 9])
+        assert set(whole.measured.epoch) == {1, 2, 3}
+
+        def kill(epoch, row):
+            raise Killed
+
+        checkpoint = tmp_path / f"{every}.pt"
+        with pytest.raises(Killed):
+            train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
+        pd.testing.assert_frame_equal(
+            train(config, cifar, device="cpu", checkpoint=checkpoint).measured, whole.measured
+        )
+
+
+def test_logits_are_those_of_the_last_epoch(cifar):
+    config = dataclasses.replace(TINY, keep_logits=True)
+    result = train(config, cifar, device="cpu")
+    assert result.logits.shape == (100, 10) and result.labels.shape == (100,)
+    assert 100 * (result.logits.argmax(1) == result.labels).mean() == result.history.test_accuracy.iloc[-1]
+    assert train(TINY, cifar, device="cpu").logits is None
+
+
+def test_spoiled_checkpoint_is_set_aside_not_deleted(cifar, tmp_path, capsys):
+    checkpoint = tmp_path / "state.pt"
+    checkpoint.write_bytes(b"half a file")
+    frame = history(dataclasses.replace(TINY, epochs=1), cifar, checkpoint=checkpoint)
+    assert len(frame) == 1
+    assert (tmp_path / "state.rejected").read_bytes() == b"half a file"
+    assert "state.pt cannot be used" in capsys.readouterr().err
+
+
+def test_checkpoint_that_holds_code_does_not_run_it(cifar, tmp_path, capsys):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    checkpoint = tmp_path / "state.pt"
+    torch.save({"config": Evil()}, checkpoint)
+    assert len(history(dataclasses.replace(TINY, epochs=1), cifar, checkpoint=checkpoint)) == 1
+    assert not (tmp_path / "ran").exists()
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "state.pt" in line]
+    assert told.endswith(
+        "state.pt cannot be used (it is no checkpoint); set aside as state.rejected, training from the start"
+    )
+
+
+def test_checkpoint_with_a_flipped_bit_never_changes_the_result(cifar, tmp_path, capsys):
+    """Some bits of the file mean nothing; with any other the training is begun again."""
+    checkpoint, config = tmp_path / "state.pt", dataclasses.replace(TINY, epochs=2, images=50)
+    whole, random, refused = history(config, cifar), np.random.default_rng(0), 0
+
+    def kill(epoch, row):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
+    kept = checkpoint.read_bytes()
+    for position in random.integers(len(kept), size=15):
+        content = bytearray(kept)
+        content[position] ^= 1 << random.integers(8)
+        checkpoint.write_bytes(content)
+        assert history(config, cifar, checkpoint=checkpoint).equals(whole)
+        refused += "set aside as state.rejected, training from the start" in capsys.readouterr().err
+    assert refused > 10
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizer_starts_at_the_rate_of_the_config(cifar, optimizer):
+    """The original's schedules overwrote it: 0.0040 instead of 0.1 for every optimizer."""
+    for schedule in ("constant", "cosine", "multi_step"):
+        config = dataclasses.replace(
+            TINY, epochs=1, images=50, optimizer=optimizer, schedule=schedule, learning_rate=0.0123
+        )
+        assert history(config, cifar).learning_rate.tolist() == [0.0123]
+
+
+def test_history_keeps_the_rate_of_each_epoch(cifar):
+    config = dataclasses.replace(TINY, schedule=lambda t: 1 - t, images=50)
+    assert history(config, cifar).learning_rate.tolist() == pytest.approx([0.05, 0.05 * 2 / 3, 0.05 / 3])
+
+
+def test_validation_run_never_reads_the_test_images(cifar):
+    config = dataclasses.replace(TINY, evaluate="validation", test_images=None, epochs=1)
+    spoiled = dataclasses.replace(cifar, test_images=cifar.test_images[:0], test_labels=cifar.test_labels[:0])
+    frame = history(config, spoiled)
+    assert "validation_accuracy" in frame and "test_accuracy" not in frame
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"l1": 1e-3},
+        {"clip": 0.01},
+        {"ema": 0.9},
+        {"label_smoothing": 0.2},
+        {"cutout": 8},
+        {"precision": "float32"},
+        {"weight_decay": 0.1},
+        {"seed": 1},
+        {"loss": "mse"},
+        {"batch_norm": False},
+        {"warmup": 0.5},
+        {"momentum": 0.0},
+        {"flip": False},
+    ],
+)
+def test_every_option_does_something(cifar, changes):
+    """The original parsed options that did nothing."""
+    config = dataclasses.replace(TINY, epochs=2, images=100)
+    changed = dataclasses.replace(config, **changes)
+    assert changed.hash != config.hash
+    assert not history(changed, cifar).test_loss.equals(history(config, cifar).test_loss)
+
+
+def test_diverged_run_ends_and_says_so(cifar):
+    result = train(dataclasses.replace(TINY, learning_rate=1e30, schedule="constant"), cifar, device="cpu")
+    assert result.diverged and len(result.history) < 3
+
+
+def test_loss_is_a_mean_over_images(cifar):
+    """The original divided by the batch size twice; at the start ten classes cost about ln 10 = 2.3."""
+    assert 1.5 < history(dataclasses.replace(TINY, epochs=1, learning_rate=1e-4), cifar).train_loss[0] < 4
+
+
+def test_evaluate_counts_every_image(cifar):
+    _, held = batches_for(dataclasses.replace(TINY, test_images=None), cifar, "cpu")
+    loss, accuracy = evaluate(models.build("resnet18", width=0.125), held)
+    assert loss > 0 and accuracy == pytest.approx(round(accuracy))  # of 100 images, each is one percent
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"model": "resnet"}, "unknown model 'resnet'; choose from densenet121"),
+        ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; choose from sgd, adam"),
+        ({"loss": "hinge"}, "unknown loss"),
+        ({"activation": "swish"}, "unknown activation"),
+        ({"schedule": "cosin"}, "unknown schedule"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"images": 3}, "images must be at least 10"),
+    ],
+)
+def test_wrong_config_is_one_clear_error(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**({"model": "resnet18"} | wrong))
+
+
+def test_wrong_data_is_one_clear_error(cifar):
+    with pytest.raises(ValueError, match="asks for cifar10 images; these are synthetic"):
+        train(dataclasses.replace(TINY, data="cifar10"), cifar, device="cpu")
+    with pytest.raises(ValueError, match="batch_size 500 is larger than the 200 training images"):
+        train(dataclasses.replace(TINY, batch_size=500), cifar, device="cpu")

@@ -117,9 +117,3 @@ def test_sweeps_come_before_what_reads_them():
 def test_a_notebook_says_what_its_runs_are(profile, told):
     said = experiments.described(experiments.ablation(profile), profile)
     assert told in said and "ResNet18 with 0.25 times its filters" in said
-
-
-def test_the_classifiers_rate_falls_with_its_features():
-    assert experiments.head_rate("resnet18", 0.25) == 0.1  # what it was chosen with
-    assert experiments.head_rate("resnet18") == 0.025  # 512 features
-    assert experiments.head_rate("resnext50_32x4d") == 0.00625  # 2,048

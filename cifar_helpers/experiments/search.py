@@ -65,7 +65,7 @@ def run(profile: str, trials: int = 0, device: str | None = None) -> optuna.Stud
     if trials < 0:
         raise ValueError(f"a search takes one trial or more, not {trials}")
     device = train.resolve_device(device)
-    base, cifar = replace(experiments.ablation(profile), evaluate="validation"), experiments.dataset(profile)
+    base, cifar = replace(experiments.ablation(profile), evaluate="validation"), data.dataset(profile)
     study, startup = _create(profile, base), BUDGET[profile] // 4
     # Median: half of the trials, where they are below the others. Not in the first half of a run, in which a schedule
     # that warms up or stays high looks worse than it ends.

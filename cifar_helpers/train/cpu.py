@@ -1,17 +1,22 @@
-"""Faster convolutions in bfloat16, for CPUs that multiply matrices in it (Intel's AMX) and for those that do not.
+"""What makes training on CPUs faster, and nothing else knows of: private torch calls, convolutions of other classes.
 
-With AMX: oneDNN works along the rows of an image when it computes the gradient of a convolution's weights: rows of 3 to
-7 pixels leave most of such a unit idle. The gradient is a sum over all images and places, so images may as well stand
-side by side in one row, with a column of zeros between them. And a 1x1 convolution is a linear layer at each place,
-which as one product of two matrices knows no rows at all (benchmarks/convolutions.txt).
+Memory: glibc keeps what is freed.
+
+Convolutions in bfloat16 with AMX, Intel's unit that multiplies matrices: oneDNN works along the rows of an image when
+it computes the gradient of a convolution's weights: rows of 3 to 7 pixels leave most of such a unit idle. The gradient
+is a sum over all images and places, so images may as well stand side by side in one row, with a column of zeros between
+them. And a 1x1 convolution is a linear layer at each place, which as one product of two matrices knows no rows at all
+(benchmarks/convolutions.txt).
 
 Without units for bfloat16, oneDNN emulates it, six to ten times slower than float32 with AVX2 alone. There, operands
 that were rounded to bfloat16 are multiplied in float32: the same products, in another order of sums
 (benchmarks/bfloat16.txt).
 """
 
+import ctypes
 import math
 import platform
+import sys
 from pathlib import Path
 
 import torch
@@ -22,6 +27,38 @@ from torch.nn import functional
 WIDEST = 7  # pixels: wider images gain nothing
 WIDEST_1X1 = 8
 ROW = 32  # pixels of a row that keeps the unit busy
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
+LARGEST = 2**31 - 1  # bytes: what mallopt's int can say
+
+
+def prepare(model: nn.Module, precision: str) -> None:
+    """Make training on this CPU as fast as it can be; the model is changed in place: same weights, names and hooks."""
+    keep_freed()
+    if precision != "bfloat16":
+        return
+    if available():
+        speed_up(model)
+    elif emulated():
+        in_float32(model)
+
+
+def matrix_units() -> str | None:
+    """The CPU's units for products of matrices that torch uses: "AMX", or None."""
+    return "AMX" if available() else None
+
+
+def keep_freed() -> bool:
+    """Have glibc keep what is freed, instead of giving large blocks back to the system; False where there is no glibc.
+
+    A training step on a CPU frees and takes the same gigabytes again and again, and the system clears every page of
+    them each time: a tenth of a step's time and more (benchmarks/allocator.txt).
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return bool(mallopt and mallopt(M_MMAP_THRESHOLD, LARGEST) and mallopt(M_TRIM_THRESHOLD, LARGEST))
 
 
 def available() -> bool:
@@ -43,14 +80,6 @@ def emulated() -> bool:
 def _intel() -> bool:
     info = Path("/proc/cpuinfo")
     return "Intel" in (info.read_text() if info.exists() else platform.processor())
-
-
-def prepare(model: nn.Module) -> None:
-    """Turn the model's convolutions into those that are fastest in bfloat16 on this CPU, in place: same weights."""
-    if available():
-        speed_up(model)
-    elif emulated():
-        in_float32(model)
 
 
 def per_row(images: int, width: int) -> int:

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from cifar_helpers.train import allocator
+from cifar_helpers.train import cpu
 
 COUNT = """
 import resource
-from cifar_helpers.train import allocator
+from cifar_helpers.train import cpu
 import torch
 
 {keep}
@@ -28,7 +28,7 @@ def faults(keep: str) -> int:
 
 
 def test_freed_memory_is_used_again():
-    if not allocator.keep_freed():
+    if not cpu.keep_freed():
         pytest.skip("no glibc here")
     pages = 20 * 64 * 256  # of 4 KiB, when each block is taken anew
-    assert faults("") - faults("allocator.keep_freed()") > pages / 2
+    assert faults("") - faults("cpu.keep_freed()") > pages / 2

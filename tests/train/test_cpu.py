@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from cifar_helpers import models
-from cifar_helpers.train import convolutions
+from cifar_helpers.train import cpu
 
 
 def channels_last(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -16,7 +16,7 @@ def channels_last(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_maps_stand_in_a_row_with_zeros_between():
     maps = channels_last(6, 2, 3, 4)
-    rows = convolutions.side_by_side(maps, 3)
+    rows = cpu.side_by_side(maps, 3)
     assert rows.shape == (2, 2, 3, 15) and rows.is_contiguous(memory_format=torch.channels_last)
     for number in range(6):
         row, place = divmod(number, 3)
@@ -29,7 +29,7 @@ def test_maps_stand_in_a_row_with_zeros_between():
     [(1000, 7, 4), (1000, 3, 8), (128, 4, 8), (128, 2, 16), (2000, 5, 8), (7, 4, 7), (1, 4, 1), (997, 4, 1)],
 )
 def test_a_row_takes_a_divisor_of_the_number_of_images(number, width, count):
-    assert convolutions.per_row(number, width) == count
+    assert cpu.per_row(number, width) == count
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 7])
@@ -38,7 +38,7 @@ def test_gradients_are_those_of_a_convolution(side):
     upstream = channels_last(32, 6, side, side, seed=2)
     found, expected = [], []
     for function, gradients in (
-        (convolutions._Convolution.apply, found),
+        (cpu._Convolution.apply, found),
         (lambda x, w: functional.conv2d(x, w, padding=1), expected),
     ):
         inputs = images.clone().requires_grad_(), weight.clone().requires_grad_()
@@ -50,7 +50,7 @@ def test_gradients_are_those_of_a_convolution(side):
 
 def test_only_what_is_asked_for_is_computed():
     images, weight = channels_last(32, 5, 4, 4), channels_last(6, 5, 3, 3).requires_grad_()
-    convolutions._Convolution.apply(images, weight).sum().backward()
+    cpu._Convolution.apply(images, weight).sum().backward()
     assert images.grad is None and weight.grad is not None
 
 
@@ -70,9 +70,9 @@ def test_networks_train_on_with_the_same_weights_and_nearly_the_same_scores_and_
     torch.manual_seed(0)
     plain = models.build(name, width=0.125).to(memory_format=torch.channels_last)
     fast, exact = copy.deepcopy(plain), copy.deepcopy(plain)
-    convolutions.speed_up(fast)
+    cpu.speed_up(fast)
     assert fast.state_dict().keys() == plain.state_dict().keys()
-    assert any(type(module) is convolutions.Conv2d for module in fast.modules())
+    assert any(type(module) is cpu.Conv2d for module in fast.modules())
     for one, other, truth in zip(trained(plain, batch), trained(fast, batch), trained(exact, batch, bfloat16=False)):
         assert one.shape == other.shape and (other - one).norm() < tolerance * one.norm()
         assert (other - truth).norm() < 1.1 * (one - truth).norm()  # no further from float32 than torch's own
@@ -83,9 +83,9 @@ def test_networks_train_on_with_the_same_weights_and_nearly_the_same_scores_and_
 
 def test_layers_of_a_network_are_used_as_they_fit():
     fast = models.build("resnet18", width=0.125).to(memory_format=torch.channels_last)
-    convolutions.speed_up(fast)
+    cpu.speed_up(fast)
     kinds = {name: type(module) for name, module in fast.named_modules() if isinstance(module, nn.Conv2d)}
-    assert kinds["stages.stage4.1.conv2"] is convolutions.Conv2d
+    assert kinds["stages.stage4.1.conv2"] is cpu.Conv2d
     assert kinds["stages.stage4.0.conv1"] is kinds["stages.stage4.0.downsample.0"] is nn.Conv2d  # strides
     used = []
     fast.stages.stage4[1].conv2.register_forward_hook(lambda m, i, out: used.append(out.grad_fn.name()))
@@ -97,7 +97,7 @@ def test_a_1x1_convolution_of_small_images_is_a_linear_layer():
     torch.manual_seed(0)
     layer = nn.Conv2d(6, 4, 1, bias=False)
     small, large = channels_last(5, 6, 8, 8), channels_last(5, 6, 16, 16)
-    convolutions.speed_up(nn.Sequential(layer))
+    cpu.speed_up(nn.Sequential(layer))
     with torch.autocast("cpu", torch.bfloat16):
         found = layer(small)
         assert "Convolution" in layer(large).grad_fn.name()
@@ -108,7 +108,7 @@ def test_a_1x1_convolution_of_small_images_is_a_linear_layer():
 def test_without_autocast_or_with_a_prime_number_of_images_it_is_torchs_own():
     torch.manual_seed(0)
     fast = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False))
-    convolutions.speed_up(fast)
+    cpu.speed_up(fast)
     assert "_Convolution" not in fast(channels_last(32, 4, 4, 4)).grad_fn.name()
     with torch.autocast("cpu", torch.bfloat16):
         assert "_Convolution" not in fast(channels_last(97, 4, 4, 4)).grad_fn.name()
@@ -121,7 +121,7 @@ def test_without_autocast_or_with_a_prime_number_of_images_it_is_torchs_own():
 )
 def test_other_convolutions_stay_as_they_are(changes):
     layer = nn.Conv2d(4, 4, 3, **{"padding": 1, "bias": False} | changes)
-    convolutions.speed_up(nn.Sequential(layer))
+    cpu.speed_up(nn.Sequential(layer))
     assert type(layer) is nn.Conv2d
 
 
@@ -130,8 +130,8 @@ def test_in_float32_the_network_is_as_near_the_exact_one_as_in_torchs_bfloat16(n
     torch.manual_seed(0)
     plain = models.build(name, width=0.125).to(memory_format=torch.channels_last)
     other, exact = copy.deepcopy(plain), copy.deepcopy(plain)
-    convolutions.in_float32(other)
-    assert {type(module) for module in other.modules() if isinstance(module, nn.Conv2d)} == {convolutions.Float32Conv2d}
+    cpu.in_float32(other)
+    assert {type(module) for module in other.modules() if isinstance(module, nn.Conv2d)} == {cpu.Float32Conv2d}
     assert other.state_dict().keys() == plain.state_dict().keys()
     for one, found, truth in zip(trained(plain, 32), trained(other, 32), trained(exact, 32, bfloat16=False)):
         assert 0 < (found - truth).norm() < 1.1 * (one - truth).norm()
@@ -148,7 +148,7 @@ def test_in_float32_operands_and_result_are_rounded_as_by_torch(options):
     images = channels_last(2, 4, 8, 8)
     with torch.autocast("cpu", torch.bfloat16):
         expected = layer(images)
-        convolutions.in_float32(nn.Sequential(layer))
+        cpu.in_float32(nn.Sequential(layer))
         found = layer(images)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found, expected, rtol=0.01, atol=0.01)  # a unit of bfloat16's last place is 0.008
@@ -162,11 +162,13 @@ def test_in_float32_operands_and_result_are_rounded_as_by_torch(options):
 )
 def test_each_cpu_gets_its_way(monkeypatch, amx, avx512, intel, way):
     used = []
-    monkeypatch.setattr(convolutions.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(convolutions, "available", lambda: amx)
+    monkeypatch.setattr(cpu.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(cpu, "available", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
-    monkeypatch.setattr(convolutions, "_intel", lambda: intel)
+    monkeypatch.setattr(cpu, "_intel", lambda: intel)
     for name in ("speed_up", "in_float32"):
-        monkeypatch.setattr(convolutions, name, lambda model, name=name: used.append(name))
-    convolutions.prepare(nn.Sequential())
+        monkeypatch.setattr(cpu, name, lambda model, name=name: used.append(name))
+    cpu.prepare(nn.Sequential(), "bfloat16")
     assert used == ([way] if way else [])
+    cpu.prepare(nn.Sequential(), "float32")
+    assert len(used) == bool(way)  # torch's own are the fastest

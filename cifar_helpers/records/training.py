@@ -42,7 +42,9 @@ def get(
     key = f"{config.name}-{config.hash}"
     if (run := record.find(config, profile, keep)) is not None:
         return run
-    files.folder(paths.runs(profile) / experiment)  # an error now, not after hours of training
+    incomplete = record.find(config, profile)
+    # an error now, not after hours of training
+    files.folder(incomplete.folder.parent if incomplete else paths.runs(profile) / experiment)
     waiting = f"{profile}-{key} is being trained by another process; waiting for it"
     with files.lock(paths.CHECKPOINTS / f"{profile}-{key}.lock", waiting):
         if (run := record.find(config, profile, keep)) is not None:

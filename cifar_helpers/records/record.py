@@ -136,13 +136,13 @@ def write_to(folder: Path, config: Config, result: Result, profile: str, device:
         "epochs": len(result.history),
         "diverged": result.diverged,
         "seconds": result.history["seconds"].sum(),
-        "cpu_seconds": result.cpu_seconds,
+        "cpu_seconds": result.cpu_seconds,  # of all threads; null in records of before it was measured
         "images_per_second": result.images_per_second,
-        "multiply_adds": result.multiply_adds,
+        "multiply_adds": result.multiply_adds,  # of the forward passes of all training images, see train/cost.py
         "peak_memory_mb": result.peak_memory_mb,
         "device": provenance.device_name(device),
         "threads": torch.get_num_threads(),
-        "matrix_units": provenance.matrix_units(device),
+        "matrix_units": provenance.matrix_units(device),  # "AMX" or null
         "torch": torch.__version__,
         "revision": provenance.revision(),
         "keep": list(result.keep),

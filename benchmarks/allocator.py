@@ -15,7 +15,7 @@ import time
 import torch
 
 from cifar_helpers import models, records, train
-from cifar_helpers.train import allocator
+from cifar_helpers.train import cpu
 
 CASES = {"fast_cnn": (1000, 32), "fast_cnn, 24 pixels": (1000, 24), "resnet18": (128, 32)}  # batch, side
 
@@ -43,7 +43,7 @@ if __name__ == "__main__":
     parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        if options.keep and not allocator.keep_freed():
+        if options.keep and not cpu.keep_freed():
             sys.exit("there is no glibc here, so nothing to compare")
         print(milliseconds(options.one))
         sys.exit()

@@ -16,7 +16,7 @@ import torch
 from steps import step_of
 
 from cifar_helpers import records
-from cifar_helpers.train import allocator, convolutions
+from cifar_helpers.train import cpu
 
 KINDS = {"AVX2": "avx2", "AVX512_CORE": "avx512", "AVX512_CORE_BF16": "avx512"}  # oneDNN's name, torch's
 CASES = [("resnet18", 0.25, 128), ("vgg_a_bn", 0.25, 128), ("densenet121", 0.25, 32)]  # network, width, batch
@@ -24,9 +24,9 @@ CASES = [("resnet18", 0.25, 128), ("vgg_a_bn", 0.25, 128), ("densenet121", 0.25,
 
 def measure(kind: str, rounds: int) -> None:
     torch.set_num_threads(1)
-    allocator.keep_freed()
+    cpu.keep_freed()
     for name, width, batch in CASES:
-        ways: list[dict] = [{}, {"change": convolutions.in_float32}, {"precision": "float32"}]
+        ways: list[dict] = [{}, {"change": cpu.in_float32}, {"precision": "float32"}]
         steps = [step_of(name, batch, width=width, **way) for way in ways]
         plain, ours, single = (
             statistics.median(times) for times in zip(*([s() for s in steps] for _ in range(rounds)))

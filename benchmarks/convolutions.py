@@ -13,7 +13,7 @@ import torch
 from steps import step_of
 
 from cifar_helpers import records
-from cifar_helpers.train import allocator, convolutions
+from cifar_helpers.train import cpu
 
 CASES = [
     ("fast_cnn", 1000, 32),
@@ -31,12 +31,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    if not convolutions.available():
+    if not cpu.available():
         sys.exit("this CPU has no AMX, so training leaves torch's own weight gradients")
-    allocator.keep_freed()
+    cpu.keep_freed()
     print(f"{records.device_name('cpu')}; torch {torch.__version__}; median of {options.rounds} turns\n")
     for name, batch, side in CASES:
-        plain, ours = (step_of(name, batch, side, change=way) for way in (None, convolutions.speed_up))
+        plain, ours = (step_of(name, batch, side, change=way) for way in (None, cpu.speed_up))
         pairs = [(plain(), ours()) for _ in range(options.rounds)]
         before, after = (statistics.median(times) for times in zip(*pairs))
         print(

@@ -20,7 +20,7 @@ import torch
 
 from cifar_helpers import data, experiments, models, records, train
 from cifar_helpers.data.batches import Batches
-from cifar_helpers.train import Config, allocator, convolutions
+from cifar_helpers.train import Config, cpu
 from cifar_helpers.train.test_time_augmentation import TestTimeAugmentation
 
 OURS = experiments.fast_config("full")
@@ -53,11 +53,11 @@ def whole_training(side: str, count: int) -> float:
     """Seconds of all steps and the views."""
     config, cifar = (OURS if side == "ours" else PUBLISHED), data.load()
     if side == "ours":
-        allocator.keep_freed()
+        cpu.keep_freed()
     torch.manual_seed(0)
     model = models.build(config.model, config.activation).to(memory_format=torch.channels_last)
-    if side == "ours" and convolutions.available():
-        convolutions.speed_up(model)
+    if side == "ours" and cpu.available():
+        cpu.speed_up(model)
     images, held = train.batches_for(config, cifar, "cpu")
     steps = EPOCHS[side] * len(images)
     shares = {config.small_side: config.small_share, 32: 1 - config.small_share}

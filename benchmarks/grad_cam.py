@@ -2,8 +2,8 @@
 
     python benchmarks/grad_cam.py [--images 500] [--profile quick] > benchmarks/grad_cam.txt
 
-The networks are those of `experiments.inside` for the profile; they are trained first where they have no record. The
-time does not depend on what the images show, so they are made up. The first, small batch is not timed.
+The networks are those of `experiments.grad_cam_networks` for the profile; they are trained first where they have no
+record. The time does not depend on what the images show, so they are made up. The first, small batch is not timed.
 """
 
 import argparse

@@ -24,7 +24,7 @@ if __name__ == "__main__":
     print(f"here: {here}; torch {torch.__version__}\n")
     differences = []
     for config, run in found[:seeds]:
-        again = train.train(config, cifar, device="cpu").history
+        again = train.train(config, cifar, keep=run.keep, device="cpu").history
         pairs = list(zip(run.history["test_accuracy"], again["test_accuracy"]))
         differences.append(pairs[-1][1] - pairs[-1][0])
         print(f"seed {config.seed}: test % by epoch on {run.record['device']} and here", flush=True)

@@ -18,6 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=text, description=text)
         if name == "train":
             command.add_argument("experiments", nargs="*", metavar="experiment", help="default: all of the profile")
+            command.add_argument(
+                "--keep",
+                action="append",
+                default=[],
+                metavar="OUTPUT",
+                help="keep this too: weights, logits, steps, ... (several times for several); see the README",
+            )
             places = command.add_mutually_exclusive_group()
             places.add_argument("--workers", type=int, default=1, help="processes that train side by side")
             places.add_argument(
@@ -65,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(options) -> int:
     from contextlib import AbstractContextManager, nullcontext
 
-    from cifar_helpers import experiments, records
+    from cifar_helpers import experiments
     from cifar_helpers.records import execution
 
     profile = experiments.profile(options.profile)
@@ -79,7 +86,7 @@ def _train(options) -> int:
         place = execution.processes(options.workers) if options.workers != 1 else nullcontext()
     with place as executor:
         for name in names:
-            for run in records.get_all(name, profile, options.device, executor):
+            for run in experiments.get_all(name, profile, options.device, executor, keep=options.keep):
                 record = run.record
                 measured = record.get("test_accuracy", record.get("validation_accuracy"))
                 print(
@@ -141,9 +148,9 @@ def _predict(options) -> int:
 
 
 def _data(options) -> int:
-    from cifar_helpers import experiments
+    from cifar_helpers import data, experiments
 
-    cifar = experiments.dataset(experiments.profile(options.profile))
+    cifar = data.dataset(experiments.profile(options.profile))
     print(
         f"{'SYNTHETIC' if cifar.synthetic else 'CIFAR-10'}: {len(cifar.train_images):,} training and "
         f"{len(cifar.test_images):,} test images, verified"

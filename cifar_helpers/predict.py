@@ -24,8 +24,7 @@ def best(profile: str = "full") -> Run:
     to do where there is none.
     """
     for config in [*experiments.fast_wide(profile), *experiments.fast(profile)]:
-        run = records.find(config, profile) if config.keep_weights else None
-        if run is not None and (run.folder / "weights.safetensors").exists():
+        if (run := records.find(config, profile, keep=["weights"])) is not None:
             return run
     raise ValueError(
         f"there are no weights of the best model in {paths.runs(profile)}: python -m cifar_helpers train "
@@ -42,7 +41,7 @@ def named(folder: Path) -> Run:
         )
         raise ValueError(
             f"{folder} is no record with weights; there are "
-            f"{', '.join(known) or 'none here: train one with keep_weights=True'}"
+            + (", ".join(known) or 'none here: train one by records.get(config, keep=["weights"])')
         )
     return records.load(folder)
 
@@ -69,8 +68,8 @@ def temperature(run: Run) -> float:
     """What the logits are divided by: fitted on held-out images that the same training on less images never saw, where
     that record is there and the loss trains for a softmax; else 1.
     """
-    held = records.find(replace(run.config, evaluate="validation", keep_weights=False), run.record["profile"])
-    if held is None or not held.config.keep_logits or calibration.READOUTS[run.config.loss] != "softmax":
+    held = records.find(replace(run.config, evaluate="validation"), run.record["profile"], keep=["logits"])
+    if held is None or calibration.READOUTS[run.config.loss] != "softmax":
         return 1.0
     return calibration.temperature(*held.logits)
 
@@ -78,9 +77,9 @@ def temperature(run: Run) -> float:
 def probabilities(run: Run, images: np.ndarray) -> np.ndarray:
     """Images (N, 32, 32, 3) uint8 to (N, 10), 0 to 1, each row's sum 1, on the CPU.
 
-    Over six views of each image (views.py) where the run was evaluated so, and with its temperature.
+    With test-time augmentation where the run was evaluated so, and with its temperature.
     """
-    model = TestTimeAugmentation(run.model()).eval() if run.config.tta else run.model()
+    model = TestTimeAugmentation(run.model()).eval() if "tta" in run.keep else run.model()
     batches = Batches(images, np.zeros(len(images), np.int64), 100, shuffle=False, crop=0, flip=False)
     logits, _ = train.predict(model, batches)
     return calibration.probabilities(logits.numpy() / temperature(run), calibration.READOUTS[run.config.loss])

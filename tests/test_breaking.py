@@ -41,30 +41,27 @@ TINY = Config(
     epochs=4,
     batch_size=50,
     precision="float32",
-    keep_weights=True,
-    keep_steps=True,
-    keep_logits=True,
-    measure="silent_units",
 )
-MEASURED = {"seconds", "images_per_second", "peak_memory_mb"}  # of a record: not the same twice
+KEEP = ("weights", "steps", "logits", "dead_units")
+MEASURED = {"seconds", "cpu_seconds", "images_per_second", "peak_memory_mb"}  # of a record: not the same twice
 
 
 def redirect(folder):
     """What the `results` fixture does, in a process of its own, and fewer images."""
     torch.set_num_threads(1)
     paths.base, paths.CHECKPOINTS = lambda profile: folder / profile, folder / "checkpoints"
-    experiments.dataset = lambda profile: data.synthetic(train=400, test=100)
+    data.dataset = lambda profile: data.synthetic(train=400, test=100)
 
 
 def get(folder, *configs):
     redirect(folder)
-    records.get_all("tiny", "smoke", "cpu", configs=configs)
+    records.get_all(configs, "tiny", "smoke", "cpu", keep=KEEP)
 
 
 def command(folder, configs, *arguments):
     """The command line, with an experiment `tiny` of these configs; what it prints is in folder/PID.out and .err."""
     redirect(folder)
-    experiments.EXPERIMENTS["tiny"] = lambda profile: configs
+    experiments.EXPERIMENTS["tiny"], experiments.KEEP["tiny"] = lambda profile: configs, KEEP
     for stream, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / f"{os.getpid()}.{name}", os.O_WRONLY | os.O_CREAT), stream)
     sys.exit(__main__.main(list(arguments)))
@@ -95,7 +92,15 @@ def contents(folder):
     weights = {name: tensor.numpy().tobytes() for name, tensor in run.model().state_dict().items()}
     logits, labels = run.logits
     history = run.history.drop(columns="seconds").to_csv()
-    return record, history, run.steps.tolist(), run.measurements.to_csv(), weights, logits.tolist(), labels.tolist()
+    return (
+        record,
+        history,
+        run.steps.tolist(),
+        run.measurement("dead_units").to_csv(),
+        weights,
+        logits.tolist(),
+        labels.tolist(),
+    )
 
 
 # Killed
@@ -144,7 +149,7 @@ def full_disk(size):
 
 def test_disk_full_at_any_file_of_a_record(results):
     config = dataclasses.replace(TINY, epochs=1)
-    trained = train.train(config, data.synthetic(), device="cpu")
+    trained = train.train(config, data.synthetic(), device="cpu", keep=KEEP)
     whole = records.write(config, trained, "whole", "smoke", "cpu").folder
     sizes = {file.name: file.stat().st_size for file in whole.iterdir()}
     assert len(sizes) == 7
@@ -268,9 +273,9 @@ def test_interrupted_notebook_goes_on_when_the_cell_is_run_again(results):
         torch.set_num_threads(1)
         paths.base = lambda profile: Path({str(results)!r}) / profile
         paths.CHECKPOINTS = Path({str(results)!r}) / "checkpoints"
-        experiments.dataset = lambda profile: data.synthetic(train=400, test=100)
+        data.dataset = lambda profile: data.synthetic(train=400, test=100)
     """
-    cell = f"records.get({config!r}, 'tiny', 'smoke', 'cpu');"
+    cell = f"records.get({config!r}, 'tiny', 'smoke', 'cpu', {KEEP!r});"
 
     def ignore(message):
         pass
@@ -331,7 +336,7 @@ READ_ONLY = """if True:
     from cifar_helpers.experiments import search
     codes = [
         __main__.main(["train", "table_1_recipe", "--profile", "full"]),
-        __main__.main(["train", "inside", "--profile", "smoke"]),
+        __main__.main(["train", "grad_cam_networks", "--profile", "smoke"]),
         __main__.main(["search", "--profile", "smoke"]),
         __main__.main(["notebook", "01_data", "--profile", "full"]),
         __main__.main(["pdf", "--profile", "full"]),
@@ -360,7 +365,7 @@ def test_read_only_checkout_shows_its_records_and_says_that_it_cannot_be_written
     assert shown > 0 and out.count("full table_1_recipe ") == 8
     told = error.splitlines()
     assert len(told) == 4
-    places = ("build/smoke/runs/inside", "build/smoke/runs/search", "notebooks", "build/full/latex")
+    places = ("build/smoke/runs/grad_cam_networks", "build/smoke/runs/search", "notebooks", "build/full/latex")
     for line, place in zip(told, places):
         assert line.startswith(f"error: the folder {checkout / place} could not be written"), line
         assert "allow writing there, or work in a copy" in line

@@ -22,8 +22,8 @@ def trained(tmp_path_factory):
         patch.setattr(paths, "base", lambda profile: root / profile)
         patch.setattr(paths, "CHECKPOINTS", root / "checkpoints")
         first, *_, held = experiments.fast("smoke")
-        records.get(held, "fast", "smoke", "cpu")
-        records.get(first, "fast", "smoke", "cpu")
+        experiments.get_all("fast", "smoke", "cpu", configs=[held])
+        experiments.get_all("fast", "smoke", "cpu", configs=[first])
     return root
 
 
@@ -124,7 +124,7 @@ def test_the_temperature_is_that_of_the_run_on_the_validation_split(run, monkeyp
 
 
 def test_without_a_run_on_the_validation_split_the_logits_stay_as_they_are(run, monkeypatch):
-    monkeypatch.setattr(records, "find", lambda *a: None)
+    monkeypatch.setattr(records, "find", lambda *a, **k: None)
     assert predict.temperature(run) == 1
 
 
@@ -137,8 +137,8 @@ def test_without_weights_the_command_is_told(results, capsys):
 
 
 def trained_for_a_moment():
-    config = dataclasses.replace(experiments.ablation("smoke"), epochs=1, keep_logits=True)
-    return train.train(config, data.synthetic(), device="cpu")
+    config = dataclasses.replace(experiments.ablation("smoke"), epochs=1)
+    return train.train(config, data.synthetic(), device="cpu", keep=["logits"])
 
 
 def test_a_folder_without_weights_lists_those_with(run, tmp_path, capsys):

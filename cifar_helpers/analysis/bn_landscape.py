@@ -11,7 +11,7 @@ from cifar_helpers.analysis.statistics import CONFIDENCE
 def band(runs: Sequence, smoothing: int = 1) -> pd.DataFrame:
     """Per step the smallest and largest loss over runs at several rates: step (from 0), low, high, width, lost.
 
-    `runs` are records with keep_steps. Each loss is first averaged over the last `smoothing` steps. Runs of unequal
+    `runs` are records with their steps. Each loss is first averaged over the last `smoothing` steps. Runs of unequal
     length are compared up to the shortest (attrs["cut"] is then true). A run that diverged does not cut the others
     short: from its last finite loss on it counts as infinitely high, and `lost` counts such runs.
     """
@@ -121,12 +121,12 @@ def sentence(
     )
 
 
-def measured(runs: Sequence) -> pd.DataFrame:
-    """The measurements of runs of several networks side by side: table[quantity][network] by seed, step (and layer).
+def measured(runs: Sequence, name: str) -> pd.DataFrame:
+    """A measurement of runs of several networks side by side: table[quantity][network] by seed, step (and layer).
 
     Where a run had diverged and another of the same seed went on, its values are infinite.
     """
-    rows = pd.concat([run.measurements.assign(network=run.config.model, seed=run.config.seed) for run in runs])
+    rows = pd.concat([run.measurement(name).assign(network=run.config.model, seed=run.config.seed) for run in runs])
     index = [name for name in ("seed", "step", "layer") if name in rows]
     table = rows.drop(columns="epoch").pivot(index=index, columns="network")
     return table.fillna(np.inf)

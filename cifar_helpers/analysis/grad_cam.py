@@ -12,7 +12,7 @@ import torch
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
-from cifar_helpers import data, experiments, models, records
+from cifar_helpers import data, experiments, models
 from cifar_helpers.records import Run
 
 METHODS = ("Grad-CAM", "integrated gradients", "guided backpropagation", "occlusion")
@@ -25,13 +25,13 @@ def networks(profile: str | None = None) -> dict[str, Run]:
     """
     profile = experiments.profile(profile)
     if profile == "full":
-        missing = [f"{config.name}-{config.hash}" for config in records.missing(experiments.inside(profile), profile)]
+        missing = [f"{config.name}-{config.hash}" for config in experiments.missing("grad_cam_networks", profile)]
         if missing:
             raise FileNotFoundError(
                 f"no record with weights of {', '.join(missing)}: python -m cifar_helpers train "
-                "inside --profile full, or choose the profile quick"
+                "grad_cam_networks --profile full, or choose the profile quick"
             )
-    return {run.config.model: run for run in records.get_all("inside", profile)}
+    return {run.config.model: run for run in experiments.get_all("grad_cam_networks", profile)}
 
 
 def stages(model: models.Network) -> dict[str, tuple[int, ...]]:

@@ -102,3 +102,8 @@ def split(labels: np.ndarray, validation: int = 5000, seed: int = 0) -> tuple[np
         )
     held = subset(labels, validation, seed)
     return np.setdiff1d(np.arange(len(labels)), held), held
+
+
+def dataset(profile: str) -> Cifar10:
+    """The images of a profile: made up for smoke, CIFAR-10 for all others."""
+    return synthetic() if profile == "smoke" else load()

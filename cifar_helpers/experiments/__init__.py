@@ -6,49 +6,45 @@ profile's own numbers) and the names to compare.
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from cifar_helpers import data, models, train
+from cifar_helpers import models, records, train
+from cifar_helpers.core.profiles import PROFILES, profile
+from cifar_helpers.experiments.registry import (
+    EXPERIMENTS,
+    KEEP,
+    configs,
+    experiment,
+    get_all,
+    get_experiment,
+    missing,
+    recorded,
+)
 from cifar_helpers.train import Config
 from cifar_helpers.train.losses import LOSSES
 from cifar_helpers.train.schedules import label as schedule_label
 
-PROFILES = ("smoke", "quick", "full")
+__all__ = [
+    "EXPERIMENTS",
+    "KEEP",
+    "PROFILES",
+    "configs",
+    "experiment",
+    "get_all",
+    "get_experiment",
+    "missing",
+    "profile",
+    "recorded",
+]
+
 TABLE_1 = ("resnet18", "resnext50_32x4d", "dpn26", "dla", "densenet121")
 
 
-EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of this file: sweeps before what reads them
-FULL_ONLY = ("fast_ablation", "searched")  # of smaller profiles, notebook 06 shows or trains what it needs
-
-
-def experiment(configs: Callable[..., list[Config]]) -> Callable[..., list[Config]]:
-    """What makes a function of the profile an experiment: `train`, `runs` and the notebooks know it by its name."""
-    EXPERIMENTS[configs.__name__] = configs
-    return configs
-
-
-def profile(name: str | None = None) -> str:
-    """The profile to use: the argument, else CIFAR_PROFILE, else full."""
-    name = name or os.environ.get("CIFAR_PROFILE") or "full"
-    if name not in PROFILES:
-        raise ValueError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
-    return name
-
-
-def dataset(profile: str) -> data.Cifar10:
-    """Made-up images for smoke, CIFAR-10 for all others."""
-    return data.synthetic() if profile == "smoke" else data.load()
-
-
-def linear(t: float) -> float:
-    """A schedule written by hand: from 1 straight down to 0."""
-    return 1.0 - t
-
+FULL_ONLY = ("fast_ablation", "search_best")  # of smaller profiles, notebook 06 shows or trains what it needs
 
 # The best on held-out images of table_1_recipe. Small images first, as in the fast network, save a fifth of the time.
 RECIPE: dict[str, Any] = dict(
@@ -57,7 +53,7 @@ RECIPE: dict[str, Any] = dict(
     momentum=0.6,
     head_rate=0.1,
     bias_rate=0.1,
-    schedule=linear,
+    schedule="linear",
     batch_size=256,
     label_smoothing=0.1,
 )
@@ -75,14 +71,19 @@ SMOKE: dict[str, Any] = dict(
 )
 
 
-@experiment
+def _table_1_keep(config: Config) -> tuple[str, ...]:
+    """On smoke these are the networks of `grad_cam_networks`, so the weights too: else they would be trained twice."""
+    return ("tta", "weights") if config.width == 0.25 else ("tta",)
+
+
+@experiment(keep=_table_1_keep)
 def table_1(profile: str) -> list[Config]:
     """The five networks of Table 1, equal in all but the network."""
     sizes: dict[str, dict[str, Any]] = {
         "smoke": dict(width=0.25, **SMOKE),
         # small batches, since so few images make few steps
         "quick": dict(images=800, test_images=500, epochs=4, batch_size=32, learning_rate=0.02),
-        "full": dict(epochs=8, tta=True, **RECIPE),
+        "full": dict(epochs=8, **RECIPE),
     }
     return [Config(model=name, **sizes[profile]) for name in TABLE_1]
 
@@ -105,7 +106,7 @@ def head_rate(model: str, width: float = 1.0, per_feature: float = PER_FEATURE) 
     return float(f"{per_feature / classifier.in_features:.3g}")
 
 
-@experiment
+@experiment(keep=["steps"])
 def first_steps(profile: str) -> list[Config]:
     """The first 40 steps of each network of Table 1: one classifier rate for all, and two that go by its features.
 
@@ -116,7 +117,7 @@ def first_steps(profile: str) -> list[Config]:
         "quick": dict(images=640, test_images=200, batch_size=32, width=0.25),
         "full": dict(images=2560, test_images=500, batch_size=64),
     }
-    recipe = RECIPE | dict(epochs=1, schedule="constant", evaluate="validation", keep_steps=True) | sizes[profile]
+    recipe = RECIPE | dict(epochs=1, schedule="constant", evaluate="validation") | sizes[profile]
     names = ("dpn26", "resnext50_32x4d", "resnet18", "dla", "densenet121")  # the clearest first
     width = recipe.get("width", 1.0)
     rates = {name: [head_rate(name, width, each) for each in (FIRST_PER_FEATURE, PER_FEATURE)] for name in names}
@@ -153,10 +154,10 @@ def head_rates(profile: str) -> list[Config]:
     return list(dict.fromkeys(configs))
 
 
-@experiment
+@experiment(keep=["tta"])
 def table_1_seeds(profile: str) -> list[Config]:
     """Two more seeds of Table 1's ResNet18: how much a seed alone changes."""
-    return [replace(table_1(profile)[0], seed=seed, keep_weights=False) for seed in (1, 2)]
+    return [replace(table_1(profile)[0], seed=seed) for seed in (1, 2)]
 
 
 @experiment
@@ -172,19 +173,17 @@ def table_1_recipe(profile: str) -> list[Config]:
         small: dict[str, Any] = dict(small_side=24, small_share=0.5)
         return [
             sgd,
-            replace(sgd, label_smoothing=0.1, schedule=linear, warmup=0.15),
+            replace(sgd, label_smoothing=0.1, schedule="linear", warmup=0.15),
             *(replace(muon, learning_rate=rate) for rate in (0.03, 0.06, 0.12)),
             replace(muon, learning_rate=0.12, alternate=True, reflect=True),
             *(replace(muon, learning_rate=rate, **small) for rate in (0.06, 0.12)),
         ]
-    size: dict[str, Any] = dict(
-        evaluate="validation", keep_weights=False, test_images=2000 if profile == "quick" else None
-    )
+    size: dict[str, Any] = dict(evaluate="validation", test_images=2000 if profile == "quick" else None)
     return [replace(resnet, learning_rate=rate, **size) for rate in (0.005, 0.01, 0.02, 0.05, 0.1)]
 
 
-@experiment
-def inside(profile: str) -> list[Config]:
+@experiment(keep=["weights"])
+def grad_cam_networks(profile: str) -> list[Config]:
     """The networks that are looked into: Table 1's five at a quarter of their filters, their weights kept.
 
     The weights of all five at full width are 138 MB, more than a repository should hold.
@@ -194,7 +193,7 @@ def inside(profile: str) -> list[Config]:
         "quick": dict(images=2000, test_images=500, epochs=6, batch_size=32, learning_rate=0.03),
         "full": dict(epochs=3, **RECIPE),  # narrow groups of filters are slow on a CPU: half an hour for all five
     }
-    return [Config(model=name, width=0.25, keep_weights=True, **sizes[profile]) for name in TABLE_1]
+    return [Config(model=name, width=0.25, **sizes[profile]) for name in TABLE_1]
 
 
 SEEDS = {"smoke": 2, "quick": 3, "full": 3}
@@ -246,35 +245,33 @@ def described(base: Config, profile: str) -> str:
     )
 
 
-def each_seed(configs: Iterable[Config], base: Config, profile: str, seeds: int = 0) -> list[Config]:
-    """Each config with each of the seeds 0, 1, ...: the same ones for all, so that runs can be compared in pairs.
-
-    The baseline keeps whatever any ablation wants of it, so that one record serves all of them.
-    """
-    kept: dict[str, Any] = {"keep_logits": True, "measure": "silent_units"}
-    configs = [
-        replace(config, **kept) if replace(config, keep_logits=False, measure="") == base else config
-        for config in configs
-    ]
+def each_seed(configs: Iterable[Config], profile: str, seeds: int = 0) -> list[Config]:
+    """Each config with each of the seeds 0, 1, ...: the same ones for all, so that runs can be compared in pairs."""
     return [replace(config, seed=seed) for config in configs for seed in range(seeds or SEEDS[profile])]
 
 
-@experiment
+def ablation_keep(config: Config) -> tuple[str, ...]:
+    """The baseline of the ablations keeps whatever any of them wants of it, so that one training serves all of them."""
+    baselines = [ablation(profile, config.epochs) for profile in PROFILES]
+    return ("logits", "dead_units") if replace(config, seed=0) in baselines else ()
+
+
+def _with_dead_units(config: Config) -> tuple[str, ...]:
+    return (*ablation_keep(config), *(["dead_units"] if config.activation in ("relu", "leaky_relu") else []))
+
+
+def _with_logits(config: Config) -> tuple[str, ...]:
+    return (*ablation_keep(config), "logits")
+
+
+@experiment(keep=_with_dead_units)
 def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epochs: int = 0, seeds: int = 0):
-    """One activation in every place of the network; silent units are counted for ReLU and LeakyReLU."""
+    """One activation in every place of the network; dead units are counted for ReLU and LeakyReLU."""
     base = ablation(profile, epochs)
-    return each_seed(
-        [
-            replace(base, activation=name, measure="silent_units" if name in ("relu", "leaky_relu") else "")
-            for name in names
-        ],
-        base,
-        profile,
-        seeds,
-    )
+    return each_seed([replace(base, activation=name) for name in names], profile, seeds)
 
 
-@experiment
+@experiment(keep=ablation_keep)
 def activations_others(
     profile: str,
     names=tuple(name for name in models.ACTIVATIONS if name not in ("relu6", "leaky_relu", "elu")),
@@ -285,14 +282,14 @@ def activations_others(
     base = ablation(profile, epochs)
     base = replace(base, epochs=max(1, base.epochs // 2))
     names = dict.fromkeys(("relu", *names))
-    return each_seed([replace(base, activation=name) for name in names], base, profile, seeds)
+    return each_seed([replace(base, activation=name) for name in names], profile, seeds)
 
 
-@experiment
+@experiment(keep=_with_logits)
 def losses(profile: str, names=tuple(LOSSES), epochs: int = 0, seeds: int = 0) -> list[Config]:
     """All losses at one learning rate, as in the original."""
     base = ablation(profile, epochs)
-    return each_seed([replace(base, loss=name, keep_logits=True) for name in names], base, profile, seeds)
+    return each_seed([replace(base, loss=name) for name in names], profile, seeds)
 
 
 def rates(config: Config, values: Iterable[float], profile: str) -> list[Config]:
@@ -315,17 +312,15 @@ def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), 
     return [config for name in names for config in rates(replace(base, loss=name), tried[name], profile)]
 
 
-@experiment
+@experiment(keep=_with_logits)
 def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0, seeds: int = 0):
     """Each loss at the learning rate that did best in `loss_rates`."""
     base = ablation(profile, epochs)
     best = best_rates(loss_rates(profile, names, epochs), "loss", "loss_rates", profile)
-    return each_seed(
-        [replace(base, loss=name, learning_rate=best[name], keep_logits=True) for name in names], base, profile, seeds
-    )
+    return each_seed([replace(base, loss=name, learning_rate=best[name]) for name in names], profile, seeds)
 
 
-@experiment
+@experiment(keep=ablation_keep)
 def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One regularisation at a time on top of cross-entropy; dropout acts after a hidden layer."""
     base = ablation(profile, epochs)
@@ -339,7 +334,6 @@ def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config
             replace(none, hidden=(256,)),
             replace(none, hidden=(256,), dropout=0.5),
         ],
-        base,
         profile,
         seeds,
     )
@@ -352,24 +346,24 @@ def optimizer_rates(profile: str, names=train.OPTIMIZERS, epochs: int = 0) -> li
     return [config for name in names for config in rates(replace(base, optimizer=name), RATES[name], profile)]
 
 
-@experiment
+@experiment(keep=ablation_keep)
 def optimizers(profile: str, names=train.OPTIMIZERS, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """Each optimizer at the learning rate that did best in `optimizer_rates`."""
     base = ablation(profile, epochs)
     best = best_rates(optimizer_rates(profile, names, epochs), "optimizer", "optimizer_rates", profile)
-    return each_seed([replace(base, optimizer=name, learning_rate=best[name]) for name in names], base, profile, seeds)
+    return each_seed([replace(base, optimizer=name, learning_rate=best[name]) for name in names], profile, seeds)
 
 
-@experiment
+@experiment(keep=ablation_keep)
 def schedules(
-    profile: str, names=("constant", "multi_step", "cosine", "one_cycle", linear), epochs: int = 0, seeds: int = 0
+    profile: str, names=("constant", "multi_step", "cosine", "one_cycle", "linear"), epochs: int = 0, seeds: int = 0
 ) -> list[Config]:
     """Learning-rate schedules on SGD, all at the baseline's rate."""
     base = ablation(profile, epochs)
-    return each_seed([replace(base, schedule=name) for name in names], base, profile, seeds)
+    return each_seed([replace(base, schedule=name) for name in names], profile, seeds)
 
 
-@experiment
+@experiment(keep=ablation_keep)
 def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """One component or strategy at a time, changed in the baseline, which comes first."""
     base = ablation(profile, epochs)
@@ -386,7 +380,7 @@ def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
         dict(batch_norm=False),
         dict(batch_norm=False, learning_rate=base.learning_rate / 10),
     ]
-    return each_seed([base, *(replace(base, **change) for change in changes)], base, profile, seeds)
+    return each_seed([base, *(replace(base, **change) for change in changes)], profile, seeds)
 
 
 @experiment
@@ -431,44 +425,36 @@ def fast_config(profile: str, epochs: int = 0) -> Config:
         head_rate=round(1.02e-5 * batch, 6),
         bias_rate=round(0.053 * batch, 6),
         weight_decay=0.0167,
-        schedule=linear,
+        schedule="linear",
         crop=2,
         reflect=True,
         alternate=True,
         label_smoothing=0.2,
         small_side=24,
-        tta=True,
         **size,
     )
 
 
-@experiment
+def _fast_keep(config: Config) -> tuple[str, ...]:
+    return ("logits", "tta", *(["weights"] if config.seed == 0 and config.evaluate == "test" else []))
+
+
+@experiment(keep=_fast_keep)
 def fast(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network with several seeds; and the first seed again on the validation split, for its calibration."""
-    base = replace(fast_config(profile, epochs), keep_logits=True)
-    each = [
-        replace(base, seed=seed, keep_weights=seed == 0)
-        for seed in range(seeds or {"smoke": 2, "quick": 3, "full": 5}[profile])
-    ]
+    base = fast_config(profile, epochs)
+    each = [replace(base, seed=seed) for seed in range(seeds or {"smoke": 2, "quick": 3, "full": 5}[profile])]
     return [*each, replace(base, evaluate="validation")]
 
 
-@experiment
+@experiment(keep=["logits", "tta"])
 def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
     """The same with twice the filters and twice the epochs: the best model.
 
-    At full size its weights are kept where it is trained: 16 MB, too much for a clone, which has the fast network's.
+    Its weights are 16 MB, too much for a clone, which has the fast network's: `train fast_wide --keep weights`.
     """
     base = fast_config(profile, epochs)
-    return [
-        replace(
-            base,
-            width=2 * base.width,
-            epochs=epochs or 2 * base.epochs,
-            keep_logits=True,
-            keep_weights=profile == "full",
-        )
-    ]
+    return [replace(base, width=2 * base.width, epochs=epochs or 2 * base.epochs)]
 
 
 def ideas(base: Config) -> dict[str, dict]:
@@ -491,16 +477,16 @@ def ideas(base: Config) -> dict[str, dict]:
     }
 
 
-@experiment
-def searched(profile: str, seeds: int = 0) -> list[Config]:
+@experiment(keep=ablation_keep)
+def search_best(profile: str, seeds: int = 0) -> list[Config]:
     """The best trial of the search, and the ablations' baseline, on the test set: the best of many is partly luck."""
     from cifar_helpers.experiments import search  # it needs this module
 
     base = ablation(profile)
-    return each_seed(dict.fromkeys([base, search.best(search.study(profile), base)]), base, profile, seeds)
+    return each_seed(dict.fromkeys([base, search.best(search.study(profile), base)]), profile, seeds)
 
 
-@experiment
+@experiment(keep=["tta"])
 def fast_ablation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The fast network, then without one of its ideas at a time; at full size in fewer epochs, to pay for the seeds."""
     base = fast_config(profile, epochs or {"full": 3}.get(profile, 0))
@@ -531,12 +517,16 @@ def bn_size(profile: str, epochs: int = 0) -> dict:
     return sizes[profile] | dict(schedule="constant", weight_decay=0.0) | ({"epochs": epochs} if epochs else {})
 
 
-@experiment
-def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, seeds: int = 0) -> list[Config]:
-    """VGG-A with and without batch norm at each learning rate, by Adam as in the original: a loss for every step.
+def band_keep(rates: Iterable[float] = BN_RATES) -> Callable[[Config], tuple[str, ...]]:
+    """The loss of every step; and the weights of seed 0 at the lower middle rate, for the loss surface."""
+    ordered = sorted(set(rates))
+    middle = ordered[(len(ordered) - 1) // 2]
+    return lambda config: ("steps", "weights") if (config.learning_rate, config.seed) == (middle, 0) else ("steps",)
 
-    The weights of seed 0 at the lower middle rate are kept, for the loss surface.
-    """
+
+@experiment(keep=band_keep())
+def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """VGG-A with and without batch norm at each learning rate, by Adam as in the original: a loss for every step."""
     rates = sorted(set(rates))
     if len(rates) < 2:
         raise ValueError(
@@ -546,7 +536,6 @@ def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, se
     for rate in rates:
         if not 0 < rate < math.inf:
             raise ValueError(f"a learning rate is a number above 0, not {rate:g}")
-    middle = rates[(len(rates) - 1) // 2]
     size = bn_size(profile, epochs or {"full": 26}.get(profile, 0))  # 10,140 steps, as many as the original draws
     return [
         Config(
@@ -554,8 +543,6 @@ def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, se
             optimizer="adam",
             learning_rate=rate,
             seed=seed,
-            keep_steps=True,
-            keep_weights=rate == middle and seed == 0,
             **size,
         )
         for seed in range(seeds or 1)
@@ -564,10 +551,20 @@ def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, se
     ]
 
 
-@experiment
+def _measured_keep(name: str, shared: str) -> Callable[[Config], tuple[str, ...]]:
+    """A measurement, and that of the other experiment where both have the training, so that it is trained once."""
+
+    def keep(config: Config) -> tuple[str, ...]:
+        every = 5 if config.data == "synthetic" else 10 if config.images else 50  # steps
+        both = config.seed == 0 and config.model != "vgg_a_bn_noise"
+        return tuple(f"{kind}:{every}" for kind in ((name, shared) if both else (name,)))
+
+    return keep
+
+
+@experiment(keep=_measured_keep("landscape", "shift"))
 def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """Both networks by plain gradient descent (no momentum: a step goes along the gradient), the landscape measured."""
-    every = {"smoke": 5, "quick": 10, "full": 50}[profile]
     return [
         Config(
             name,
@@ -575,8 +572,6 @@ def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
             momentum=0.0,
             learning_rate=0.1,
             seed=seed,
-            measure="landscape",
-            measure_every=every,
             **bn_size(profile, epochs),
         )
         for seed in range(seeds or 1)
@@ -584,10 +579,9 @@ def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     ]
 
 
-@experiment
+@experiment(keep=_measured_keep("shift", "landscape"))
 def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The same, and the network whose batch norms are followed by noise; the shift of layers' inputs measured."""
-    every = {"smoke": 5, "quick": 10, "full": 50}[profile]
     return [
         Config(
             name,
@@ -595,8 +589,6 @@ def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
             momentum=0.0,
             learning_rate=0.1,
             seed=seed,
-            measure="shift",
-            measure_every=every,
             **bn_size(profile, epochs),
         )
         for seed in range(seeds or {"smoke": 2, "quick": 1, "full": 3}[profile])
@@ -604,25 +596,11 @@ def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     ]
 
 
-def configs(experiment: str, profile: str) -> list[Config]:
-    """The configs of an experiment in a profile."""
-    return get_experiment(experiment)(profile)
-
-
-def get_experiment(experiment: str) -> Callable[[str], list[Config]]:
-    """The function of an experiment's name; ValueError lists the names."""
-    if experiment not in EXPERIMENTS:
-        raise ValueError(f"unknown experiment {experiment!r}; choose from {', '.join(EXPERIMENTS)}")
-    return EXPERIMENTS[experiment]
-
-
 def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -> dict[str, float]:
     """The learning rate with the highest validation accuracy in a sweep's records, for each value of `field`.
 
     The mean over the sweep's seeds decides.
     """
-    from cifar_helpers import records  # the one place that looks ahead: what is trained depends on an earlier training
-
     accuracies: dict[str, dict[float, list[float]]] = {}
     for config in sweep:
         run = records.find(config, profile)
@@ -639,8 +617,7 @@ def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -
 
 def label(config: Config, baseline: Config) -> str:
     """What sets a config apart from the baseline, for a reader: "hidden (256, 128)"; "baseline" where nothing does."""
-    kept = ("seed", "keep_logits", "keep_weights", "keep_steps", "measure", "measure_every")
-    fields = (field.name for field in dataclasses.fields(Config) if field.name not in kept)
+    fields = (field.name for field in dataclasses.fields(Config) if field.name != "seed")
     pairs = {field: (getattr(config, field), getattr(baseline, field)) for field in fields}
     return ", ".join(_difference(field, *pair) for field, pair in pairs.items() if pair[0] != pair[1]) or "baseline"
 

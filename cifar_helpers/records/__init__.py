@@ -1,25 +1,14 @@
 """Finished runs on disk: find, load, write; train what is missing."""
 
-from .record import (
-    DamagedRecord,
-    Run,
-    checksum_ok,
-    device_name,
-    find,
-    get,
-    get_all,
-    load,
-    missing,
-    recorded,
-    revision,
-    shown,
-    update_checksum,
-    write,
-    write_checksums,
-)
+from .checksums import DamagedRecord, checksum_ok, update_checksum, write_checksums
+from .provenance import device_name, revision
+from .record import Run, find, load, write
+from .stand_in import shown
+from .training import OtherHistory, get, get_all
 
 __all__ = [
     "DamagedRecord",
+    "OtherHistory",
     "Run",
     "checksum_ok",
     "device_name",
@@ -27,8 +16,6 @@ __all__ = [
     "get",
     "get_all",
     "load",
-    "missing",
-    "recorded",
     "revision",
     "shown",
     "update_checksum",

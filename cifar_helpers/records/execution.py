@@ -1,4 +1,4 @@
-"""Where trainings run side by side: executors for `runs.get_all`, on this machine's cores or on a dask cluster.
+"""Where trainings run side by side: executors for `records.get_all`, on this machine's cores or on a dask cluster.
 
 Always in processes, one training in each at a time: torch has one stream of random numbers per process.
 """

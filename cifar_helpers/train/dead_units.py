@@ -1,4 +1,4 @@
-"""Silent units: the channels that an activation never lets through (a ReLU's "dead" units)."""
+"""Dead units: the channels that an activation never lets through."""
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +10,12 @@ IMAGES = 1000  # of the held ones that are looked at: whole batches, up to the f
 
 
 @torch.no_grad()
-def silent_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, config) -> list[dict]:
+def dead_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, config) -> list[dict]:
     """Per activation layer, in the network's order: layer (its name), units (channels), silent and off (shares).
 
     off is the share (0 to 1) of all inputs, over channels, positions and images, that are at most 0.
 
-    A channel is silent (share 0 to 1) where the activation's input is at most 0 at every position of every image:
+    A channel is dead (share 0 to 1 in the column silent) where the input is at most 0 at every position of every image:
     ReLU lets nothing of it through, and no gradient back. LeakyReLU has such channels too, and gives them a gradient.
     NaN where the network has left the numbers. In evaluation mode, with batch norm's running statistics and the
     config's precision; `batch` is not looked at. The model's modes, buffers and the random numbers are left as they

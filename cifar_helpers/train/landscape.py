@@ -4,7 +4,7 @@ At a step of training, with its weights w, its batch and the gradient g of its l
     loss variation              L(w - a g),                                smallest and largest over the step sizes a
     gradient predictiveness     |grad L(w - a g) - g|,                     smallest and largest over a
     effective beta-smoothness   |grad L(w - a g) - g| / |a g|,             largest over a
-One gradient per step size serves all three. `landscape` and `shift` are measurements for training.Config(measure=...).
+One gradient per step size serves all three. `landscape` and `shift` are measurements: train(keep=["landscape:50"]).
 """
 
 import contextlib

@@ -37,7 +37,12 @@ def one_cycle(t: float) -> float:
     return end + (high - end) * cosine((t - peak) / (1 - peak))
 
 
-SCHEDULES: dict[str, Schedule] = {f.__name__: f for f in (constant, cosine, multi_step, one_cycle)}
+def linear(t: float) -> float:
+    """1 - t: from 1 straight down to 0."""
+    return 1.0 - t
+
+
+SCHEDULES: dict[str, Schedule] = {f.__name__: f for f in (constant, cosine, multi_step, one_cycle, linear)}
 
 
 def label(schedule: str | Schedule) -> str:

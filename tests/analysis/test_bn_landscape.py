@@ -1,5 +1,6 @@
 """The measurements on functions with a known answer, and that measuring leaves no trace."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -127,18 +128,18 @@ def test_measuring_leaves_model_and_random_numbers_alone(cifar, measure, name):
 @pytest.mark.parametrize("measure", ("landscape", "shift"))
 def test_measured_run_has_the_history_of_an_unmeasured_one(cifar, measure):
     plain, measured = (
-        train.train(config("vgg_a_bn_noise", epochs=2, keep_steps=True, **options), cifar)
-        for options in ({}, {"measure": measure, "measure_every": 3})
+        train.train(config("vgg_a_bn_noise", epochs=2), cifar, keep=keep) for keep in ([], [f"{measure}:3"])
     )
     columns = plain.history.columns.drop("seconds")
     pd.testing.assert_frame_equal(measured.history[columns], plain.history[columns], check_exact=True)
     assert np.array_equal(measured.steps, plain.steps)
-    assert sorted(set(measured.measured["step"])) == [0, 3, 6]
+    assert sorted(set(measured.measured[f"{measure}:3"]["step"])) == [0, 3, 6]
 
 
 def test_landscape_starts_at_the_loss_of_the_step(cifar):
-    result = train.train(config(measure="landscape", measure_every=2, keep_steps=True), cifar)
-    np.testing.assert_allclose(result.measured["loss"], result.steps[result.measured["step"]], rtol=1e-5)
+    result = train.train(config(), cifar, keep=["landscape:2"])
+    measured = result.measured["landscape:2"]
+    np.testing.assert_allclose(measured["loss"], result.steps[measured["step"]], rtol=1e-5)
 
 
 def test_what_leaves_the_numbers_is_infinite(cifar):
@@ -251,10 +252,11 @@ def test_ratio_with_infinities():
 def test_measured_side_by_side():
     def record(model, seed, steps):
         rows = pd.DataFrame({"epoch": 1, "step": steps, "smoothness": [10.0 * seed + step for step in steps]})
-        return SimpleNamespace(config=SimpleNamespace(model=model, seed=seed), measurements=rows)
+        return SimpleNamespace(config=SimpleNamespace(model=model, seed=seed), measurement={"landscape": rows}.get)
 
     table = bn_landscape.measured(
-        [record("a", 0, [0, 5]), record("b", 0, [0]), record("a", 1, [0, 5]), record("b", 1, [0, 5])]
+        [record("a", 0, [0, 5]), record("b", 0, [0]), record("a", 1, [0, 5]), record("b", 1, [0, 5])],
+        "landscape",
     )
     assert table["smoothness"]["a"].tolist() == [0, 5, 10, 15]
     assert table["smoothness"]["b"].tolist() == [0, np.inf, 10, 15]  # b diverged before step 5
@@ -270,8 +272,13 @@ def test_pairs_of_equal_loss():
 
 def test_experiments_ask_for_what_the_notebook_reads():
     band = experiments.bn_band("smoke", rates=(0.1, 0.3, 0.2))
-    assert [c.learning_rate for c in band] == [0.1, 0.2, 0.3] * 2 and all(c.keep_steps for c in band)
-    assert [(c.model, c.learning_rate) for c in band if c.keep_weights] == [("vgg_a", 0.2), ("vgg_a_bn", 0.2)]
+    assert [c.learning_rate for c in band] == [0.1, 0.2, 0.3] * 2
+    kept = {c: experiments.band_keep((0.1, 0.3, 0.2))(c) for c in [*band, dataclasses.replace(band[1], seed=1)]}
+    assert all("steps" in names for names in kept.values())
+    assert [(c.model, c.learning_rate, c.seed) for c, names in kept.items() if "weights" in names] == [
+        ("vgg_a", 0.2, 0),
+        ("vgg_a_bn", 0.2, 0),
+    ]
     assert {c.model for c in experiments.bn_control("smoke")} == {"vgg_a", "vgg_a_bn", "vgg_a_bn_noise"}
     assert all(c.momentum == 0 == c.weight_decay for c in experiments.bn_measured("full"))
     assert all(c.epochs * (50_000 // c.batch_size) >= 10_000 for c in experiments.bn_band("full"))

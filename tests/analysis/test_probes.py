@@ -106,7 +106,7 @@ def test_peaks_are_where_the_value_is(images):
 
 def test_untrained_network_is_the_one_the_run_started_from():
     class Run:
-        config = experiments.inside("smoke")[0]
+        config = experiments.grad_cam_networks("smoke")[0]
 
     torch.manual_seed(Run.config.seed)
     expected = models.build(Run.config.model, width=Run.config.width)

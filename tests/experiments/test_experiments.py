@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from cifar_helpers import __main__, experiments, models, records, train
-from cifar_helpers.train import Config
+from cifar_helpers.experiments import registry
+from cifar_helpers.train import Config, measurements
 
 ABLATIONS = ("activations", "activations_others", "losses", "regularisation", "schedules", "components")
 
@@ -45,7 +46,7 @@ def test_label_says_what_differs():
         ({"width": base.width * 2}, "2 x filters"),
         ({"model": "plain18"}, models.TITLES["plain18"]),
         ({"batch_norm": False, "learning_rate": 0.003}, "no batch norm, rate 0.003"),
-        ({"schedule": experiments.linear}, "linear"),
+        ({"schedule": "linear"}, "linear"),
         ({"weight_decay": 0.0}, "no L2"),
     ):
         assert experiments.label(dataclasses.replace(base, **changes), base) == text
@@ -56,7 +57,7 @@ def test_tuned_experiments_take_the_rate_that_validates_best(results, monkeypatc
         experiments.optimizers("smoke")
     best = {"sgd": 0.03, "adam": 0.003, "rmsprop": 0.0001, "adadelta": 3.0}
 
-    def find(config, profile):
+    def find(config, profile, keep=()):
         accuracy = 50.0 + (config.learning_rate == best[config.optimizer])
         if config.seed == 1 and config.learning_rate == 0.01:  # one lucky run is not enough
             accuracy += 0.9
@@ -75,9 +76,7 @@ def test_sweeps_hold_the_rate_of_the_baseline():
 
 
 def test_every_measurement_has_a_name():
-    assert Config("resnet18", measure="silent_units").measure == "silent_units"
-    with pytest.raises(ValueError, match="unknown measure 'dead'.*silent_units"):
-        Config("resnet18", measure="dead")
+    assert set(measurements.MEASUREMENTS) == {"dead_units", "landscape", "shift"}
     assert tuple(experiments.RATES) == train.OPTIMIZERS
 
 
@@ -86,11 +85,12 @@ def test_table_1_takes_the_recipe_that_validates_best_in_the_committed_records()
     assert all(tried.values()) and all(config.evaluate == "validation" for config in tried)
     best = max(tried, key=lambda config: tried[config].record["validation_accuracy"])
     for config in experiments.table_1("full"):
-        assert dataclasses.replace(best, model=config.model, width=1.0, evaluate="test", tta=True) == config
+        assert dataclasses.replace(best, model=config.model, width=1.0, evaluate="test") == config
 
 
 def test_a_line_registers_an_experiment_and_train_without_names_takes_it(results, monkeypatch, capsys):
     monkeypatch.setattr(experiments, "EXPERIMENTS", {})
+    monkeypatch.setattr(experiments.registry, "EXPERIMENTS", experiments.EXPERIMENTS)
 
     @experiments.experiment
     def mine(profile):
@@ -117,3 +117,22 @@ def test_sweeps_come_before_what_reads_them():
 def test_a_notebook_says_what_its_runs_are(profile, told):
     said = experiments.described(experiments.ablation(profile), profile)
     assert told in said and "ResNet18 with 0.25 times its filters" in said
+
+
+def test_the_committed_records_have_all_that_their_experiments_keep():
+    """Else `train` would go on with trainings that are there; the record may lie under another experiment."""
+    for name in experiments.EXPERIMENTS:
+        recorded = [config for config in experiments.configs(name, "full") if records.find(config, "full")]
+        assert experiments.missing(name, "full", recorded) == [], name
+
+
+@pytest.mark.parametrize("profile", ("smoke", "quick"))
+def test_no_training_is_begun_twice_for_what_another_experiment_keeps(profile):
+    """Experiments in their order: whoever asks first asks for all, so that one training serves all."""
+    asked = {}
+    for name in experiments.EXPERIMENTS:
+        if name in ("losses_tuned", "optimizers", "search_best"):  # which need the records of a sweep
+            continue
+        for config in experiments.configs(name, profile):
+            keep = set(registry.keep_of(experiments.KEEP[name], config))
+            assert keep <= asked.setdefault(config, keep), (name, config)

@@ -274,12 +274,12 @@ def test_a_study_under_way_has_no_checksum(results, monkeypatch):
 
 def test_the_best_trial_is_tested_beside_the_baseline_with_the_same_seeds(results, monkeypatch):
     with pytest.raises(FileNotFoundError, match="cifar_helpers search --profile smoke"):
-        experiments.searched("smoke")
+        experiments.search_best("smoke")
     base = experiments.ablation("smoke")
     monkeypatch.setattr(search, "study", lambda profile: profile)
     for won, options in ((replace(base, crop=2), 2), (base, 1)):
         monkeypatch.setattr(search, "best", lambda study, base, won=won: won)
-        configs = experiments.searched("smoke", seeds=3)
+        configs = experiments.search_best("smoke", seeds=3)
         assert [config.seed for config in configs] == options * [0, 1, 2]
         assert all(config.evaluate == "test" for config in configs)
         assert configs[:3] == experiments.activations("smoke", names=["relu"], seeds=3)  # records that are there

@@ -1,4 +1,3 @@
-import dataclasses
 import errno
 import subprocess
 
@@ -12,14 +11,12 @@ from cifar_helpers.analysis import grad_cam
 from cifar_helpers.records import cache
 from cifar_helpers.train import Config
 
-TINY = Config(
-    "resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50, keep_weights=True
-)
+TINY = Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50)
 
 
 @pytest.fixture
 def run(results):
-    return records.get(TINY, profile="smoke")
+    return records.get(TINY, profile="smoke", keep=["weights"])
 
 
 class Measure:
@@ -111,8 +108,8 @@ def test_where_nothing_can_be_written_a_warning_says_what_to_do(run, monkeypatch
 
 
 def test_it_needs_weights(results):
-    run = records.get(dataclasses.replace(TINY, keep_weights=False), profile="smoke")
-    with pytest.raises(FileNotFoundError, match="keep_weights=True"):
+    run = records.get(TINY, profile="smoke")
+    with pytest.raises(FileNotFoundError, match='has no weights: train it with keep=."weights"'):
         cache.arrays(run, "curves", Measure())
 
 

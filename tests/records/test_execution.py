@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_helpers import __main__, experiments, records, train
+from cifar_helpers import __main__, data, records, train
 from cifar_helpers.core import paths
 from cifar_helpers.records import execution
 from cifar_helpers.train import Config
@@ -35,8 +35,7 @@ def alone(monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(execution.threads(2))
     yield [
-        train.train(config, experiments.dataset("smoke"), device="cpu").history.drop(columns="seconds")
-        for config in CONFIGS
+        train.train(config, data.dataset("smoke"), device="cpu").history.drop(columns="seconds") for config in CONFIGS
     ]
     torch.set_num_threads(before)
 
@@ -52,7 +51,7 @@ def test_processes(results, alone):
         redirected = set()
         while len(redirected) < 2:  # workers start when they like, and the first may take both calls
             redirected |= {future.result() for future in [pool.submit(redirect, results) for _ in range(2)]}
-        same(records.get_all("tiny", "smoke", executor=pool, configs=CONFIGS), alone)
+        same(records.get_all(CONFIGS, "tiny", "smoke", executor=pool), alone)
     assert len(list((results / "smoke/runs/tiny").iterdir())) == 4
 
 
@@ -73,9 +72,9 @@ def test_dask_worker_killed_in_its_run_loses_only_that_run(results, alone):
         until(lambda: list((results / "checkpoints").glob("*.pt")))
         busy = next(address for address, calls in client.processing().items() if calls)
         os.kill(pids[busy], signal.SIGKILL)
-        same(records.get_all("tiny", "smoke", executor=executor, configs=CONFIGS), alone)
+        same(records.get_all(CONFIGS, "tiny", "smoke", executor=executor), alone)
         run = waiting.result(timeout=300)
-    expected = train.train(long, experiments.dataset("smoke"), device="cpu").history.drop(columns="seconds")
+    expected = train.train(long, data.dataset("smoke"), device="cpu").history.drop(columns="seconds")
     same([run], [expected])
     assert sorted(folder.name for folder in (results / "smoke/runs/tiny").iterdir()) == sorted(
         f"{config.name}-{config.hash}" for config in (long, *CONFIGS)
@@ -128,14 +127,14 @@ def test_dask_worker_of_two_threads_is_refused():
 def test_schedule_that_cannot_travel_is_one_clear_error(results):
     config = dataclasses.replace(TINY, schedule=lambda t: 1 - t)
     with execution.processes(1) as pool, pytest.raises(ValueError, match="function of a module"):
-        records.get_all("tiny", "smoke", executor=pool, configs=[config])
+        records.get_all([config], "tiny", "smoke", executor=pool)
 
 
 def test_killed_process_pool_says_what_to_do(results):
     with execution.processes(1) as pool, pytest.raises(RuntimeError, match="same command again"):
         future = pool.submit(os._exit, 9)
         future.exception()
-        records.get_all("tiny", "smoke", executor=pool, configs=[TINY])
+        records.get_all([TINY], "tiny", "smoke", executor=pool)
 
 
 def sleep(folder):
@@ -182,7 +181,7 @@ def test_what_has_a_record_needs_no_worker(results):
         def submit(self, *arguments):
             raise AssertionError("submitted")
 
-    assert records.get_all("tiny", "smoke", executor=Refuses(), configs=[TINY])[0].folder == run.folder
+    assert records.get_all([TINY], "tiny", "smoke", executor=Refuses())[0].folder == run.folder
 
 
 def test_train_command_takes_several_experiments_and_names_an_unknown_one(capsys):

@@ -12,9 +12,11 @@ import torch
 
 from cifar_helpers import __main__, data, experiments, records, train
 from cifar_helpers.core import paths
-from cifar_helpers.train import Config, convolutions
+from cifar_helpers.train import Config, cpu
 
 TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50)
+KEEP = ("weights", "steps", "logits", "dead_units", "tta")
+OUTPUT_FILES = ("steps.npz", "logits.npz", "dead_units.csv", "weights.safetensors")
 
 
 def test_second_get_reads_the_record(results, monkeypatch):
@@ -36,8 +38,13 @@ def test_second_get_reads_the_record(results, monkeypatch):
         "train_loss",
         "seconds",
         "images_per_second",
+        "cpu_seconds",
+        "multiply_adds",
         "peak_memory_mb",
         "device",
+        "threads",
+        "matrix_units",
+        "keep",
         "torch",
         "revision",
     } <= set(second.record)
@@ -49,19 +56,152 @@ def test_reported_accuracy_is_the_last_epochs(results):
 
 
 def test_weights_and_steps_are_kept_where_asked(results):
-    config = dataclasses.replace(TINY, keep_weights=True, keep_steps=True, epochs=2)
-    run = records.get(config, profile="smoke")
+    config = dataclasses.replace(TINY, epochs=2)
+    run = records.get(config, profile="smoke", keep=["weights", "steps"])
     assert run.steps.shape == (4,) and np.isfinite(run.steps).all()
     _, held = train.batches_for(config, data.synthetic(), "cpu")
     loss, accuracy = train.evaluate(run.model(), held)
     assert accuracy == pytest.approx(run.record["test_accuracy"], abs=3)  # half precision, and bf16 in the run
-    measured = records.get(dataclasses.replace(TINY, keep_logits=True, measure="silent_units"), profile="smoke")
+    measured = records.get(TINY, profile="smoke", keep=["logits", "dead_units", "shift:1"])
     logits, labels = measured.logits
     assert 100 * (logits.argmax(1) == labels).mean() == pytest.approx(measured.record["test_accuracy"], abs=1)
-    assert {"epoch", "step", "layer", "units", "silent"} <= set(measured.measurements)
-    plain = records.get(TINY, profile="smoke")
-    with pytest.raises(FileNotFoundError, match="keep_weights=True"):
-        plain.model()
+    assert {"epoch", "step", "layer", "units", "silent"} <= set(measured.measurement("dead_units"))
+    assert measured.measurement("shift").equals(measured.measurement("shift:1"))
+    assert (measured.folder / "dead_units.csv").exists() and (measured.folder / "shift-1.csv").exists()
+    plain = records.get(dataclasses.replace(TINY, seed=1), profile="smoke")
+    for missing in (plain.model, lambda: plain.logits, lambda: plain.measurement("shift")):
+        with pytest.raises(FileNotFoundError, match=r"has no (weights|logits|shift): train it with keep=\["):
+            missing()
+
+
+def test_the_record_says_what_it_cost(results):
+    run = records.get(TINY, profile="smoke", device="cpu")
+    assert run.record["threads"] == torch.get_num_threads() and run.record["matrix_units"] == cpu.matrix_units()
+    assert 0 < run.record["cpu_seconds"] < 20 * run.record["seconds"]
+    assert run.record["multiply_adds"] == train.cost.multiply_adds(train.network(TINY)) * 100
+
+
+def nothing_is_trained(monkeypatch):
+    monkeypatch.setattr(train, "train", lambda *a, **k: pytest.fail("trained although there is a record"))
+
+
+def test_a_record_that_has_what_is_asked_is_not_trained_again(results, monkeypatch):
+    run = records.get(TINY, profile="smoke", keep=["logits", "weights"])
+    nothing_is_trained(monkeypatch)
+    for keep in ([], ["weights"], "logits", ["weights", "logits"]):
+        assert records.get(TINY, profile="smoke", keep=keep).folder == run.folder
+        assert records.find(TINY, "smoke", keep=keep).keep == ("logits", "weights")
+    assert records.find(TINY, "smoke", keep=["steps"]) is None and records.find(TINY, "smoke") is not None
+    with pytest.raises(ValueError, match="unknown output 'weight'; choose from weights"):
+        records.get(TINY, profile="smoke", keep=["weight"])
+
+
+@pytest.fixture(scope="module")
+def whole_and_bare(tmp_path_factory):
+    """A record with all outputs, one with none, of the same training."""
+    folders = {}
+    for name, keep in (("whole", KEEP), ("bare", ())):
+        root = tmp_path_factory.mktemp(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(paths, "base", lambda profile, root=root: root / profile)
+            patch.setattr(paths, "CHECKPOINTS", root / "checkpoints")
+            folders[name] = records.get(TINY, "tiny", "smoke", "cpu", keep).folder
+    return folders
+
+
+def test_a_record_is_completed_by_what_is_asked_and_all_else_stays(results, whole_and_bare):
+    whole = records.load(whole_and_bare["whole"])
+    folder = shutil.copytree(whole_and_bare["bare"], results / "smoke/runs/tiny" / whole.folder.name)
+    before, text = records.load(folder), (folder / "history.csv").read_text()
+    (folder / "curves-12345678.npz").write_bytes(b"of the cache")
+    records.update_checksum(folder / "curves-12345678.npz")
+    completed = records.get(TINY, "another", "smoke", "cpu", ["logits", "dead_units"])
+    assert completed.folder == folder and completed.keep == ("dead_units", "logits")
+    assert (folder / "history.csv").read_text() == text
+    assert completed.record == before.record | {"keep": ["dead_units", "logits"]}
+    completed = records.get(TINY, "another", "smoke", "cpu", KEEP)
+    assert completed.keep == whole.keep
+    assert all((folder / name).read_bytes() == (whole.folder / name).read_bytes() for name in OUTPUT_FILES)
+    assert completed.record["test_tta_accuracy"] == whole.record["test_tta_accuracy"]
+    assert completed.history.test_tta_accuracy.equals(whole.history.test_tta_accuracy)
+    assert (folder / "history.csv").read_text().splitlines()[1].startswith(text.splitlines()[1] + ",")
+    assert (folder / "curves-12345678.npz").exists()
+    lines = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert sorted(lines) == sorted(file.name for file in folder.iterdir() if file.name != "SHA256SUMS")
+    assert all(records.checksum_ok(folder / name) for name in lines)
+    assert not list((results / "smoke/runs").rglob(".*")) and not list(results.rglob("*.pt"))
+
+
+def test_the_history_is_completed_without_changing_a_digit(results):
+    config = dataclasses.replace(TINY, epochs=3, evaluate="validation")
+    first = records.get(config, profile="smoke")
+    text = (first.folder / "history.csv").read_text().splitlines()
+    completed = records.get(config, profile="smoke", keep="tta")
+    after = (completed.folder / "history.csv").read_text().splitlines()
+    assert [line.rsplit(",", 1)[0] for line in after] == text and after[1].endswith(",") and after[2].endswith(",")
+    assert completed.history.validation_tta_accuracy.notna().tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_a_process_that_ends_while_it_completes_leaves_a_record_that_holds(results, whole_and_bare, monkeypatch, moved):
+    """After each of the files that are moved into the record, it is read as the old one or as the new one."""
+    folder = shutil.copytree(whole_and_bare["bare"], results / "smoke/runs/tiny" / whole_and_bare["bare"].name)
+    count, replace = [], type(folder).replace
+
+    def ends(path, target):
+        if path.parent.name.endswith(".tmp") and path.parent.parent.name == "tiny":
+            if len(count) == moved:
+                raise KeyboardInterrupt
+            count.append(path.name)
+        return replace(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(type(folder), "replace", ends)
+        records.get(TINY, "tiny", "smoke", "cpu", ["logits", "weights", "tta"])
+    run = records.load(folder)
+    assert (
+        run.keep == () and run.record["test_accuracy"] == records.load(whole_and_bare["bare"]).record["test_accuracy"]
+    )
+    completed = records.get(TINY, "tiny", "smoke", "cpu", ["logits", "weights", "tta"])
+    assert completed.keep == ("logits", "tta", "weights") and completed.model() and len(completed.logits) == 2
+    lines = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert sorted(lines) == ["history.csv", "logits.npz", "run.json", "weights.safetensors"]
+
+
+def test_another_history_leaves_the_record_and_is_put_aside(results, whole_and_bare, monkeypatch):
+    """As on a machine that sums in another order."""
+    folder = shutil.copytree(whole_and_bare["bare"], results / "smoke/runs/tiny" / whole_and_bare["bare"].name)
+    history = (folder / "history.csv").read_text()
+    first, *others = history.splitlines()
+    (folder / "history.csv").write_text("\n".join([first, *(line.replace("1,", "1,0.0", 1) for line in others)]) + "\n")
+    records.write_checksums(folder)
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    for _ in range(2):  # the second time nothing is trained
+        with pytest.raises(records.OtherHistory, match="trained again for weights.*stays as it is.*move it to"):
+            records.get(TINY, "tiny", "smoke", "cpu", ["weights"])
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
+        nothing_is_trained(monkeypatch)
+    (aside,) = (results / "other_history").rglob("run.json")
+    assert records.load(aside.parent).model() and records.load(aside.parent).history.shape == (1, 7)
+    assert not list(results.rglob("*.pt"))
+    monkeypatch.undo()
+    # what it has is enough for another question; what it has not is trained and put beside it
+    monkeypatch.setattr(paths, "base", lambda profile: results / profile)
+    monkeypatch.setattr(paths, "CHECKPOINTS", results / "checkpoints")
+    with pytest.raises(records.OtherHistory):
+        records.get(TINY, "tiny", "smoke", "cpu", ["steps"])
+    assert len(list((results / "other_history").rglob("run.json"))) == 2
+
+
+def test_an_output_that_is_gone_is_a_damaged_record(results):
+    run = records.get(TINY, profile="smoke", keep=["weights"])
+    run.weights.unlink()
+    for asks in (lambda: records.get(TINY, profile="smoke", keep=["weights"]), lambda: run.weights):
+        with pytest.raises(
+            records.DamagedRecord, match="weights.safetensors of the record .* is damaged .it is missing"
+        ):
+            asks()
+    assert records.get(TINY, profile="smoke").keep == ("weights",)
 
 
 def test_hash_ignores_defaults_and_sees_every_change():
@@ -95,11 +235,10 @@ def test_failed_write_leaves_no_half_record_and_keeps_the_checkpoint(results, mo
 def whole(tmp_path_factory):
     """A record with every kind of file."""
     root = tmp_path_factory.mktemp("whole")
-    config = dataclasses.replace(TINY, keep_weights=True, keep_steps=True, keep_logits=True, measure="silent_units")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "base", lambda profile: root / profile)
-        trained = train.train(config, data.synthetic(), device="cpu")
-        return records.write(config, trained, "tiny", "smoke", "cpu").folder
+        trained = train.train(TINY, data.synthetic(), device="cpu", keep=KEEP)
+        return records.write(TINY, trained, "tiny", "smoke", "cpu").folder
 
 
 @pytest.fixture
@@ -111,10 +250,10 @@ def record(whole, tmp_path, monkeypatch):
 
 def read_all(folder):
     run = records.load(folder)
-    return run.history, run.steps, run.logits, run.measurements, run.model()
+    return run.history, run.steps, run.logits, run.measurement("dead_units"), run.model()
 
 
-FILES = ("run.json", "history.csv", "steps.npz", "logits.npz", "measurements.csv", "weights.safetensors")
+FILES = ("run.json", "history.csv", *OUTPUT_FILES)
 
 
 @pytest.mark.parametrize("damage", ["a flipped bit", "cut short"])
@@ -220,12 +359,12 @@ def test_full_shows_what_is_recorded_and_never_trains(results, monkeypatch, caps
     trained = train.train(configs[1], data.synthetic(), device="cpu")
     kept = records.write(configs[1], trained, "tiny", "full", "cpu")
     monkeypatch.setattr(train, "train", lambda *a, **k: pytest.fail("trained in the full profile"))
-    assert [run.folder for run in records.recorded("tiny", "full")] == [kept.folder]
+    assert [run.folder for run in experiments.recorded("tiny", "full")] == [kept.folder]
     assert (
         "1 of 2 runs of tiny not yet run: python -m cifar_helpers train tiny --profile full" in capsys.readouterr().out
     )
     monkeypatch.setattr(train, "train", lambda *a, **k: trained)
-    assert len(records.recorded("tiny", "smoke")) == 2  # other profiles train
+    assert len(experiments.recorded("tiny", "smoke")) == 2  # other profiles train
 
 
 SCRIPT = textwrap.dedent("""
@@ -279,22 +418,22 @@ def test_get_all_on_any_executor_keeps_the_others_when_one_fails(results, monkey
     bad = dataclasses.replace(TINY, batch_size=101)
     monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [good[0], bad, good[1]])
     with concurrent.futures.ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="batch_size 101"):
-        records.get_all("tiny", "smoke", executor=pool)
+        experiments.get_all("tiny", "smoke", executor=pool)
     assert all(records.find(config, "smoke") for config in good)
 
 
 def test_small_runs_stand_in_until_the_full_ones_are_there(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
-    small, full = TINY, dataclasses.replace(TINY, epochs=2, keep_weights=True)
+    small, full = TINY, dataclasses.replace(TINY, epochs=2)
     monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [full if profile == "full" else small])
     shown = records.shown("full", "tiny")
-    assert shown == "quick" and records.get_all("tiny", shown)[0].record["profile"] == "quick"
+    assert shown == "quick" and experiments.get_all("tiny", shown)[0].record["profile"] == "quick"
     assert records.find(small, "full") and not records.find(small, "quick")  # committed, beside the full ones
     run = records.get(full, "tiny", "full")
     assert records.shown("full", "tiny") == "full" and records.shown("quick", "tiny") == "quick"
-    (run.folder / "weights.safetensors").unlink()
-    assert records.shown("full", "tiny") == "quick"
+    monkeypatch.setitem(experiments.KEEP, "tiny", ["weights"])
+    assert not run.keep and records.shown("full", "tiny") == "quick"
 
 
 def test_no_stand_in_while_a_sweep_is_missing(tmp_path, monkeypatch):
@@ -314,7 +453,7 @@ def test_process_pool(results, monkeypatch):
     monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [TINY])
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context, redirect, (results,)) as pool:
-        assert records.get_all("tiny", "smoke", executor=pool)[0].record["experiment"] == "tiny"
+        assert experiments.get_all("tiny", "smoke", executor=pool)[0].record["experiment"] == "tiny"
 
 
 def test_unknown_names_list_the_choices(monkeypatch):
@@ -328,7 +467,7 @@ def test_unknown_names_list_the_choices(monkeypatch):
 
 @pytest.mark.parametrize("profile", experiments.PROFILES)
 def test_every_experiment_has_configs_in_every_profile(profile):
-    read_others = {"losses_tuned", "optimizers", "searched"}  # the records of a sweep or of the search
+    read_others = {"losses_tuned", "optimizers", "search_best"}  # the records of a sweep or of the search
     for name in set(experiments.EXPERIMENTS) - read_others:
         configs = experiments.configs(name, profile)
         assert configs and len({c.hash for c in configs}) == len(configs)
@@ -337,6 +476,6 @@ def test_every_experiment_has_configs_in_every_profile(profile):
 
 def test_device_name_tells_whether_matrix_units_are_used(monkeypatch):
     for available in (True, False):
-        monkeypatch.setattr(convolutions, "available", lambda available=available: available)
+        monkeypatch.setattr(cpu, "available", lambda available=available: available)
         name = records.device_name("cpu")
         assert (" with AMX, " in name) == available and name.endswith(f", {torch.get_num_threads()} threads")

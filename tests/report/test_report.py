@@ -231,8 +231,20 @@ def record(profile, experiment, config, accuracy=50.0, seconds=90):
     rows = [{"epoch": 1, "train_loss": 1.0, "train_accuracy": 40.0, "test_loss": 1.0, "test_accuracy": accuracy}]
     frame = pd.DataFrame(rows).assign(learning_rate=0.1, seconds=float(seconds))
     model = models.build(config.model, width=config.width)
-    nothing = np.zeros(0, dtype=np.float32)
-    result = train.Result(frame, model, nothing, pd.DataFrame(), None, None, False, 1.0, 1.0)
+    result = train.Result(
+        history=frame,
+        model=model,
+        keep=(),
+        steps=np.zeros(0, dtype=np.float32),
+        measured={},
+        logits=None,
+        labels=None,
+        diverged=False,
+        images_per_second=1.0,
+        cpu_seconds=1.0,
+        multiply_adds=1,
+        peak_memory_mb=1.0,
+    )
     return records.write(config, result, experiment, profile, "cpu")
 
 

@@ -23,10 +23,10 @@ def model():
 
 
 def measured(model, held, config=CONFIG):
-    return {row["layer"]: row for row in dead_units.silent_units(model, next(held.epoch(0)), held, config)}
+    return {row["layer"]: row for row in dead_units.dead_units(model, next(held.epoch(0)), held, config)}
 
 
-def test_a_very_negative_shift_makes_a_channel_silent(model, held):
+def test_a_very_negative_shift_makes_a_channel_dead(model, held):
     norm = model.stages.stage2[0].bn1
     before = measured(model, held)["stages.stage2.0.relu1"]
     assert before.pop("off") == pytest.approx(0.5, abs=0.3)

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from cifar_helpers import models
-from cifar_helpers.train import OPTIMIZERS, Config, batches_for, evaluate, train
+from cifar_helpers.train import OPTIMIZERS, Config, batches_for, evaluate, loop, outputs, train
 
 TINY = Config(
     "resnet18", width=0.125, data="synthetic", images=200, test_images=100, epochs=3, batch_size=50, learning_rate=0.05
@@ -32,14 +33,13 @@ def test_learns_the_made_up_classes(cifar):
     "changes",
     [
         {},
-        {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9, "hidden": (16,), "dropout": 0.5, "schedule": "cosine"},
+        {"optimizer": "adam", "learning_rate": 1e-3, "hidden": (16,), "dropout": 0.5, "schedule": "cosine"},
         {
             "model": "fast_cnn",
             "optimizer": "muon",
             "learning_rate": 0.1,
             "head_rate": 0.02,
             "bias_rate": 1.0,
-            "tta": True,
             "small_side": 24,
             "small_share": 0.5,
             "alternate": True,
@@ -49,7 +49,8 @@ def test_learns_the_made_up_classes(cifar):
 )
 def test_killed_after_any_epoch_ends_with_the_same_history(cifar, tmp_path, changes):
     config, checkpoint = dataclasses.replace(TINY, **changes), tmp_path / "state.pt"
-    whole = train(config, cifar, device="cpu")
+    keep = ["tta"] if config.model == "fast_cnn" else []
+    whole = train(config, cifar, device="cpu", keep=keep)
     for epoch in (1, 2):
 
         def kill(done, row, at=epoch):
@@ -58,7 +59,7 @@ def test_killed_after_any_epoch_ends_with_the_same_history(cifar, tmp_path, chan
 
         with pytest.raises(Killed):
             train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
-    resumed = train(config, cifar, device="cpu", checkpoint=checkpoint)
+    resumed = train(config, cifar, device="cpu", checkpoint=checkpoint, keep=keep)
     pd.testing.assert_frame_equal(
         resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"), check_exact=True
     )
@@ -68,31 +69,114 @@ def test_killed_after_any_epoch_ends_with_the_same_history(cifar, tmp_path, chan
 
 
 def test_measured_run_is_the_run_without_measuring_and_survives_a_kill(cifar, tmp_path):
-    for every in (0, 3):
-        config = dataclasses.replace(
-            TINY, measure="silent_units", measure_every=every, keep_logits=True, dropout=0.5, hidden=(16,)
-        )
-        whole = train(config, cifar, device="cpu")
-        plain = train(dataclasses.replace(config, measure="", measure_every=0), cifar, device="cpu")
-        assert (whole.steps == plain.steps).all() and len(plain.measured) == 0
+    for measure, at in (("dead_units", [4, 8, 12]), ("dead_units:3", [0, 3, 6, 9])):
+        config, keep = dataclasses.replace(TINY, dropout=0.5, hidden=(16,)), ["logits", measure]
+        whole = train(config, cifar, device="cpu", keep=keep)
+        plain = train(config, cifar, device="cpu", keep=["logits"])
+        assert (whole.steps == plain.steps).all() and plain.measured == {}
         assert (whole.logits == plain.logits).all()
-        assert sorted(set(whole.measured.step)) == ([4, 8, 12] if every == 0 else [0, 3, 6, 9])
-        assert set(whole.measured.epoch) == {1, 2, 3}
+        assert sorted(set(whole.measured[measure].step)) == at
+        assert set(whole.measured[measure].epoch) == {1, 2, 3}
 
         def kill(epoch, row):
             raise Killed
 
-        checkpoint = tmp_path / f"{every}.pt"
+        checkpoint = tmp_path / f"{len(at)}.pt"
         with pytest.raises(Killed):
-            train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill)
-        pd.testing.assert_frame_equal(
-            train(config, cifar, device="cpu", checkpoint=checkpoint).measured, whole.measured
-        )
+            train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill, keep=keep)
+        resumed = train(config, cifar, device="cpu", checkpoint=checkpoint, keep=keep)
+        pd.testing.assert_frame_equal(resumed.measured[measure], whole.measured[measure])
+
+
+def test_several_measurements_at_once_are_those_of_each_alone(cifar):
+    config = dataclasses.replace(TINY, model="vgg_a", epochs=2, images=100)
+    names = ["dead_units", "landscape:2", "shift:1"]
+    together = train(config, cifar, device="cpu", keep=names).measured
+    for name in names:
+        alone = train(config, cifar, device="cpu", keep=[name]).measured
+        pd.testing.assert_frame_equal(together[name], alone[name])
+    assert set(together) == set(names)
+
+
+def killed_after_the_first_epoch(config, cifar, checkpoint, keep):
+    def kill(epoch, row):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=kill, keep=keep)
+
+
+def test_a_checkpoint_goes_on_with_other_outputs(cifar, tmp_path, capsys):
+    checkpoint, asked = tmp_path / "state.pt", ["weights", "logits", "steps", "tta"]
+    whole = train(TINY, cifar, device="cpu", keep=asked)
+    killed_after_the_first_epoch(TINY, cifar, checkpoint, ["dead_units", "steps"])
+    resumed = train(TINY, cifar, device="cpu", checkpoint=checkpoint, keep=asked)
+    assert "set aside" not in capsys.readouterr().err and resumed.measured == {}
+    assert resumed.history.drop(columns="seconds").equals(whole.history.drop(columns="seconds"))
+    assert (resumed.logits == whole.logits).all() and (resumed.steps == whole.steps).all()
+
+
+def test_a_checkpoint_without_a_measurement_is_set_aside(cifar, tmp_path, capsys):
+    checkpoint = tmp_path / "state.pt"
+    killed_after_the_first_epoch(TINY, cifar, checkpoint, ["dead_units:3"])
+    resumed = train(TINY, cifar, device="cpu", checkpoint=checkpoint, keep=["dead_units"])
+    assert sorted(set(resumed.measured["dead_units"].epoch)) == [1, 2, 3]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "state.pt" in line]
+    assert "without measuring dead_units); set aside as state.rejected, training from the start" in line
+
+
+def test_a_checkpoint_of_another_network_is_set_aside(cifar, tmp_path, capsys, monkeypatch):
+    checkpoint = tmp_path / "state.pt"
+    killed_after_the_first_epoch(TINY, cifar, checkpoint, [])
+    monkeypatch.setattr(loop, "network", lambda config: models.build("resnet18", width=0.25))
+    assert len(history(TINY, cifar, checkpoint=checkpoint)) == 3
+    assert "its network has other parameters than today's); set aside" in capsys.readouterr().err
+
+
+def test_cpu_seconds_survive_a_kill(cifar, tmp_path):
+    checkpoint, config = tmp_path / "state.pt", dataclasses.replace(TINY, epochs=2)
+    killed_after_the_first_epoch(config, cifar, checkpoint, [])
+    before = torch.load(checkpoint)["progress"]["cpu_seconds"]
+    resumed = train(config, cifar, device="cpu", checkpoint=checkpoint)
+    assert 0 < before < resumed.cpu_seconds < 10 * before
+
+
+@pytest.mark.parametrize(
+    "changes, passes",
+    [
+        ({}, {32: 3}),
+        ({"small_side": 16, "small_share": 0.5}, {16: 2, 32: 1}),  # epochs 0 and 1 begin before the half
+        ({"learning_rate": 1e30, "schedule": "constant"}, {32: 1}),  # it diverges in the first epoch
+    ],
+)
+def test_multiply_adds_are_those_of_each_epochs_images(cifar, changes, passes):
+    """A 3x3 convolution of C to K channels on H x W positions: 9 C K H W, counted here by hooks."""
+    config = dataclasses.replace(TINY, batch_size=60, **changes)
+    result, expected = train(config, cifar, device="cpu"), 0
+    for side, epochs in passes.items():
+        network, counted = models.build("resnet18", width=0.125).eval(), []
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_hook(
+                    lambda m, _, out, to=counted: to.append(m.weight.numel() * out[0, 0].numel())
+                )
+            elif not list(module.children()):
+                counted.append(sum(p.numel() for p in module.parameters()))
+        network(torch.zeros(1, 3, side, side))
+        expected += sum(counted) * 180 * epochs  # three whole batches of 60
+    assert result.multiply_adds == expected
+
+
+def test_an_unknown_output_lists_the_names(cifar):
+    for wrong in ("weight", "landscape:", "landscape:0", "landscape:-1", "landscape:a", "weights:3", ""):
+        with pytest.raises(ValueError, match=f"unknown output '{wrong}'; choose from weights, logits, .*dead_units"):
+            train(TINY, cifar, device="cpu", keep=[wrong])
+    assert outputs.check("tta") == ("tta",)
+    assert outputs.check(["weights", "logits", "weights"]) == ("logits", "weights")
 
 
 def test_logits_are_those_of_the_last_epoch(cifar):
-    config = dataclasses.replace(TINY, keep_logits=True)
-    result = train(config, cifar, device="cpu")
+    result = train(TINY, cifar, device="cpu", keep=["logits"])
     assert result.logits.shape == (100, 10) and result.labels.shape == (100,)
     assert 100 * (result.logits.argmax(1) == result.labels).mean() == result.history.test_accuracy.iloc[-1]
     assert train(TINY, cifar, device="cpu").logits is None
@@ -168,8 +252,6 @@ def test_validation_run_never_reads_the_test_images(cifar):
     "changes",
     [
         {"l1": 1e-3},
-        {"clip": 0.01},
-        {"ema": 0.9},
         {"label_smoothing": 0.2},
         {"cutout": 8},
         {"precision": "float32"},

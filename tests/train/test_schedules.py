@@ -35,6 +35,19 @@ def test_one_cycle_has_the_shape_of_torchs():
     assert max(rates("one_cycle")) == pytest.approx(RATE)
 
 
+def test_linear_is_that_of_torch():
+    expected = torchs(lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 0.0, STEPS))
+    assert rates("linear") == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+def test_every_schedule_by_name_is_a_factor_that_ends_low(name):
+    found = rates(name)
+    assert all(0 <= rate <= RATE for rate in found) and max(found) == pytest.approx(RATE, rel=1e-3)
+    assert found[-1] < 0.02 * RATE or name == "constant"
+    assert schedules.label(name) == name
+
+
 def test_warmup_grows_linearly_to_the_schedule():
     warm, plain = rates("constant", warmup=0.1), rates("constant")
     assert 0 < warm[0] < 0.02 * RATE and warm[:20] == sorted(warm[:20])

@@ -1,0 +1,13 @@
+"""The profiles: how much data, how many epochs, how many seeds."""
+
+import os
+
+PROFILES = ("smoke", "quick", "full")
+
+
+def profile(name: str | None = None) -> str:
+    """The profile to use: the argument, else CIFAR_PROFILE, else full; ValueError where there is none of that name."""
+    name = name or os.environ.get("CIFAR_PROFILE") or "full"
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
+    return name

@@ -1,0 +1,88 @@
+"""The experiments by their names: what each trains, what it keeps, and the records of it."""
+
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+from cifar_helpers import records
+from cifar_helpers.core.profiles import profile as profile_of
+from cifar_helpers.records import Run
+from cifar_helpers.records.training import Keep, keep_of
+from cifar_helpers.train import Config
+
+EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of the files: sweeps before what reads them
+KEEP: dict[str, Keep] = {}
+
+
+def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep = ()):
+    """What makes a function of the profile an experiment: `train`, records and notebooks know it by its name.
+
+    `keep` names what is kept of each run (train/outputs.py), or is a function of its config that does.
+    """
+    if configs is None:
+        return functools.partial(experiment, keep=keep)
+    EXPERIMENTS[configs.__name__], KEEP[configs.__name__] = configs, keep
+    return configs
+
+
+def get_experiment(name: str) -> Callable[..., list[Config]]:
+    """The function of an experiment's name; ValueError lists the names."""
+    if name not in EXPERIMENTS:
+        raise ValueError(f"unknown experiment {name!r}; choose from {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]
+
+
+def configs(name: str, profile: str) -> list[Config]:
+    """The configs of an experiment in a profile."""
+    return get_experiment(name)(profile)
+
+
+def get_all(
+    name: str,
+    profile: str | None = None,
+    device: str | None = None,
+    executor: Executor | None = None,
+    configs: Sequence[Config] | None = None,
+    keep: Keep = (),
+) -> list[Run]:
+    """The records of an experiment in its order, trained where they or outputs are missing, see `records.get_all`.
+
+    `configs` stand in for the experiment's own: `experiments.activations(profile, names=["relu", "silu"])`; `keep` is
+    wanted beside what the experiment keeps.
+    """
+    profile = profile_of(profile)
+
+    def all_kept(config: Config) -> tuple[str, ...]:
+        return (*keep_of(KEEP.get(name, ()), config), *keep_of(keep, config))
+
+    return records.get_all(_configs(name, profile, configs), name, profile, device, executor, all_kept)
+
+
+def recorded(name: str, profile: str | None = None, configs: Sequence[Config] | None = None) -> list[Run]:
+    """The runs that a notebook shows, in the experiment's order.
+
+    Of `full` only those that have a record, since training the others takes hours: a line says which command does.
+    Of the other profiles all of them, trained where they are missing.
+    """
+    profile = profile_of(profile)
+    if profile != "full":
+        return get_all(name, profile, configs=configs)
+    wanted = _configs(name, profile, configs)
+    lacking = set(missing(name, profile, wanted))
+    if lacking:
+        print(
+            f"{len(lacking)} of {len(wanted)} runs of {name} not yet run: "
+            f"python -m cifar_helpers train {name} --profile {profile}"
+        )
+    return get_all(name, profile, configs=[config for config in wanted if config not in lacking])
+
+
+def missing(name: str, profile: str | None = None, configs: Sequence[Config] | None = None) -> list[Config]:
+    """The configs of an experiment that have no record with all that the experiment keeps."""
+    profile, keep = profile_of(profile), KEEP.get(name, ())
+    wanted = _configs(name, profile, configs)
+    return [config for config in wanted if records.find(config, profile, keep_of(keep, config)) is None]
+
+
+def _configs(name: str, profile: str, given: Sequence[Config] | None) -> Sequence[Config]:
+    return configs(name, profile) if given is None else given

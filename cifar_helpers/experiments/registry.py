@@ -12,6 +12,7 @@ from cifar_helpers.train import Config
 
 EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of the files: sweeps before what reads them
 KEEP: dict[str, Keep] = {}
+FULL_ONLY = ("fast_ablation", "search_best")  # of smaller profiles, notebook 06 shows or trains what it needs
 
 
 def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep = ()):

@@ -22,14 +22,16 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
-from cifar_helpers import data, experiments, records, train
+from cifar_helpers import data, records, train
 from cifar_helpers.core import files, paths
+from cifar_helpers.core.profiles import profile as profile_of
+from cifar_helpers.experiments.baseline import RATES, ablation
 from cifar_helpers.train import Config
 
 BUDGET = {"smoke": 4, "quick": 12, "full": 40}  # trials, the baseline and the pruned ones among them
 SPACE = {  # fields of Config
     "optimizer": CategoricalDistribution(train.OPTIMIZERS),
-    # the place in the optimizer's own range, experiments.RATES: 0 its lowest rate, 1 its highest, on a log scale. So
+    # the place in the optimizer's own range, RATES: 0 its lowest rate, 1 its highest, on a log scale. So
     # the parameter means the same to all of them, and what one teaches about high rates helps the others.
     "learning_rate": FloatDistribution(0, 1),
     "schedule": CategoricalDistribution(("constant", "cosine", "multi_step", "one_cycle")),  # of the committed study
@@ -45,14 +47,14 @@ FEWEST = 4  # finished trials from which the importance is computed: the best qu
 
 def settings(parameters: dict) -> dict:
     """A trial's parameters as fields of Config, rounded to two digits so that a reader can repeat them."""
-    low, *_, high = experiments.RATES[parameters["optimizer"]]
+    low, *_, high = RATES[parameters["optimizer"]]
     fields = parameters | {"learning_rate": low * (high / low) ** parameters["learning_rate"]}
     return {name: float(f"{value:.2g}") if isinstance(value, float) else value for name, value in fields.items()}
 
 
 def baseline(base: Config) -> dict:
     """The parameters whose settings are those of `base`."""
-    low, *_, high = experiments.RATES[base.optimizer]
+    low, *_, high = RATES[base.optimizer]
     place = math.log(base.learning_rate / low) / math.log(high / low)
     return {name: getattr(base, name) for name in SPACE} | {"learning_rate": place}
 
@@ -65,7 +67,7 @@ def run(profile: str, trials: int = 0, device: str | None = None) -> optuna.Stud
     if trials < 0:
         raise ValueError(f"a search takes one trial or more, not {trials}")
     device = train.resolve_device(device)
-    base, cifar = replace(experiments.ablation(profile), evaluate="validation"), data.dataset(profile)
+    base, cifar = replace(ablation(profile), evaluate="validation"), data.dataset(profile)
     study, startup = _create(profile, base), BUDGET[profile] // 4
     # Median: half of the trials, where they are below the others. Not in the first half of a run, in which a schedule
     # that warms up or stays high looks worse than it ends.
@@ -91,7 +93,7 @@ def run(profile: str, trials: int = 0, device: str | None = None) -> optuna.Stud
 
 def study(profile: str | None = None) -> optuna.Study:
     """The study on disk, finished or not; FileNotFoundError names the command where there is none."""
-    profile = experiments.profile(profile)
+    profile = profile_of(profile)
     if not _file(profile).exists():
         raise FileNotFoundError(
             f"there is no search in {_file(profile).parent} yet: python -m cifar_helpers search --profile {profile}"

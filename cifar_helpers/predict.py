@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,14 +23,17 @@ from cifar_helpers.data.batches import Batches
 from cifar_helpers.records import Run
 from cifar_helpers.train.test_time_augmentation import TestTimeAugmentation
 
-# The files that a folder is searched for: what can be read ...
-SUFFIXES = frozenset(
-    ".png .apng .jpg .jpeg .jpe .jfif .jif .mpo .webp .gif .bmp .dib .tif .tiff .avif .avifs "
-    ".jp2 .j2k .j2c .jpc .jpf .jpx .ppm .pgm .pbm .pnm .pfm "
-    # ... and pictures that cannot, so that each is named as an error
-    ".heic .heif .hif .jxl .svg .svgz .psd .xcf .eps .ico .icns .tga .qoi .exr .hdr .pcx .raw .dng .cr2 .cr3 .nef .arw "
-    ".orf .rw2 .raf".split()
+READABLE = (
+    ".png .apng .jpg .jpeg .jpe .jfif .jif .mpo .webp .gif .bmp .dib .tif .tiff .avif .avifs .jp2 .j2k .j2c .jpc .jpf "
+    ".jpx .ppm .pgm .pbm .pnm .pfm"
 )
+UNREADABLE = (
+    ".heic .heif .hif .jxl .svg .svgz .psd .xcf .eps .ico .icns .tga .qoi .exr .hdr .pcx .raw .dng .cr2 .cr3 .nef .arw "
+    ".orf .rw2 .raf"
+)
+SUFFIXES = frozenset(
+    READABLE.split() + UNREADABLE.split()
+)  # searched for in a folder: the second to be named as errors
 BATCH = 100  # pictures that are read before their classes are printed
 
 
@@ -123,7 +126,9 @@ def sources(names: Iterable[str]) -> Sources:
 
 def _search(top: str, found: Sources) -> None:
     """Add the pictures in a folder and below it. It goes into each folder once, so that links in a circle end."""
-    folders, seen, pictures, others = [top], dict[tuple[int, int], str](), [], []
+    folders, seen = [top], dict[tuple[int, int], str]()
+    pictures: list[str] = []
+    others: list[str] = []
     while folders:
         folder = folders.pop()
         try:
@@ -149,10 +154,30 @@ def _search(top: str, found: Sources) -> None:
 def read(name: str) -> np.ndarray:
     """A file, or for "-" the bytes of one picture on standard input, to (32, 32, 3) uint8, as `user_images.read`."""
     if name != "-":
-        return user_images.read(Path(name))
+        with _quiet():
+            return user_images.read(Path(name))
     if sys.stdin is None:
         raise ValueError("-: standard input is closed")
-    return user_images.read(sys.stdin.buffer.read(user_images.MAX_BYTES + 1), "-: the file")
+    content = sys.stdin.buffer.read(user_images.MAX_BYTES + 1)
+    with _quiet():
+        return user_images.read(content, "-: the file")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what C libraries write to standard error: libtiff's own lines about damaged files."""
+    try:
+        before = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 class Probabilities(nn.Module):

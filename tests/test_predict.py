@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import io
 import os
@@ -83,6 +84,21 @@ def test_damaged_pictures_do_not_keep_the_others_from_their_answer(run, tmp_path
     assert [line.split(": ")[0] for line in printed.out.splitlines()] == [str(tmp_path / "fine.png")]
     for name in ("broken_decoder.jpg cannot", "broken_type.tif cannot", "clear.png is fully transparent"):
         assert printed.err.count(f"error: {tmp_path / name}") == 1
+
+
+def test_libraries_write_nothing_of_their_own(run, tmp_path, capfd):
+    """libtiff has lines of its own for a file like this."""
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    photo.save(tmp_path / "half.tif", compression="tiff_lzw")
+    content = bytearray((tmp_path / "half.tif").read_bytes())
+    content[3000:3100] = b"\xff" * 100
+    (tmp_path / "half.tif").write_bytes(content)
+    with contextlib.suppress(OSError):
+        Image.open(tmp_path / "half.tif").load()
+    assert "Using code not yet in table" in capfd.readouterr().err
+    assert predicted(run, tmp_path) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["SYNTHETIC", "network", "error"]
 
 
 def test_nothing_in_a_folder_is_left_out_without_a_word(run, tmp_path, capsys):

@@ -70,7 +70,8 @@ def _opened(source: bytes | Path, name: str) -> Iterator[BinaryIO]:
     if isinstance(source, bytes):
         yield io.BytesIO(source)
     elif not source.is_file():  # a named pipe, say, which would be waited for without end
-        raise ValueError(f"{name} is not a file but a {'folder' if source.is_dir() else 'pipe or device'}")
+        what = "folder" if source.is_dir() else "pipe or device, which is read as standard input only"
+        raise ValueError(f"{name} is not a file but a {what}")
     else:
         with source.open("rb") as file:
             yield file
@@ -84,6 +85,7 @@ def _read(file: BinaryIO, name: str) -> np.ndarray:
         if megapixels > (MAX_MEGAPIXELS_JPEG if jpeg else MAX_MEGAPIXELS):
             raise _Refused(f"{name} has {megapixels:,.0f} megapixels, {_LIMIT}")
         picture.draft(None, (8 * SIDE, 8 * SIDE))  # JPEG only: a smaller decoding, of still eight times what is needed
+        _scale_transparency(picture)
         picture.load()
         width, height = picture.size
         left, top = max(width - height, 0) // 2, max(height - width, 0) // 2
@@ -91,11 +93,21 @@ def _read(file: BinaryIO, name: str) -> np.ndarray:
         rgba = _grey(square, picture, name) if picture.mode.startswith(("I", "F")) else _rgba(square)
         orientation = _orientation(picture)
     small = ImageOps.fit(rgba, (SIDE, SIDE), Image.Resampling.LANCZOS)
-    if small.getextrema()[3] == (0, 0):
+    if small.getchannel("A").getextrema() == (0, 0):
         raise _Refused(f"{name} is fully transparent: there is nothing to see in the square in its middle")
     small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
     small.getexif()[ExifTags.Base.Orientation] = orientation
     return np.asarray(ImageOps.exif_transpose(small))
+
+
+def _scale_transparency(picture: Image.Image) -> None:
+    """The colour that stands for transparent in a PNG, in 8 bits as its pixels will be; Pillow leaves it as it was."""
+    bits = picture.tile[0][3] if picture.format == "PNG" and picture.tile else None  # type: ignore[attr-defined]
+    transparent = picture.info.get("transparency")
+    if isinstance(transparent, int) and bits in ("L;2", "L;4"):
+        picture.info["transparency"] = transparent * {"L;2": 85, "L;4": 17}[bits]
+    elif isinstance(transparent, tuple) and bits == "RGB;16B":
+        picture.info["transparency"] = tuple(value >> 8 for value in transparent)
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -130,7 +142,7 @@ def _grey(picture: Image.Image, file: Image.Image, name: str) -> Image.Image:
         raise _Refused(f"{name} holds grey levels that are NaN or infinite")
     if file.mode.startswith("I;16") or (file.mode == "I" and file.format in ("PNG", "PPM")):
         low, high = 0, 2 ** tags.get(_BITS_PER_SAMPLE, (16,))[0] - 1
-    elif file.mode == "F" and 0 <= low and high <= 1:
+    elif file.mode == "F" and low >= 0 and high <= 1:
         low, high = 0, 1
     if low == high:
         raise _Refused(f"{name} holds one grey level only, {low:g}, and does not define which are black and white")

@@ -120,14 +120,36 @@ def test_a_file_that_ends_too_soon(kind, tmp_path):
         user_images.read(tmp_path / "half")
 
 
-def png(width, height, depth=1, rows=b""):
-    """A PNG of grey pixels without its data: what it says of its size."""
+def png(width, height, depth=1, rows=b"", colour=0, transparent=None):
+    """A PNG written by hand, without any pixels too: grey, or RGB for colour=2."""
 
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    key = chunk(b"tRNS", transparent) if transparent else b""
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + key + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "clear", "seen"),
+    (
+        (2, 0, b"\x55" * 4, b"\xaa" * 4),
+        (4, 0, b"\x55" * 8, b"\xaa" * 8),
+        (8, 0, b"\x55" * 16, b"\xaa" * 16),
+        (16, 0, b"\x55\x66" * 16, b"\xaa\xaa" * 16),
+        (8, 2, b"\x55\x66\x77" * 16, b"\xaa\xaa\xaa" * 16),
+        (16, 2, b"\x55\x01\x66\x02\x77\x03" * 16, b"\xaa" * 96),
+    ),
+)
+def test_a_colour_that_stands_for_transparent(depth, colour, clear, seen):
+    """In a PNG of each depth; the left half is of that colour."""
+    sample = {2: b"\0\1", 4: b"\0\5"}.get(depth, clear[: max(depth // 8, 1) * (3 if colour else 1)])
+    if depth == 8:
+        sample = b"".join(bytes([0, value]) for value in sample)  # written in 16 bits always
+    image = user_images.read(png(32, 32, depth, (b"\0" + clear + seen) * 32, colour, sample))
+    assert (image[:, :16] == 255).all() and (image[:, 16:] == 170).all()
 
 
 @pytest.mark.parametrize("side", (7100, 13_000, 14_142, 60_000))  # 50, 169, 200 and 3,600 megapixels

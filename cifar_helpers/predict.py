@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -259,6 +260,8 @@ def command(names: list[str], model: str | None = None, top: int = 1) -> int:
     """
     if not 1 <= top <= len(data.CLASSES):
         raise ValueError(f"the number of classes for each picture is 1 to {len(data.CLASSES)}, not {top}")
+    if sys.stderr is None:  # closed, as by 2>&-
+        sys.stderr = io.StringIO()
     run = best() if model is None else named(model)
     try:
         return _print_classes(run, sources(names), top)

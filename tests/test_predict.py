@@ -165,6 +165,15 @@ def test_a_reader_that_has_seen_enough(run, tmp_path, capsys, monkeypatch):
     assert "error" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("closed", ("stdout", "stderr"))
+def test_a_stream_that_is_closed(run, tmp_path, capsys, monkeypatch, closed):
+    """As by `predict picture.png 2>&-`."""
+    picture(tmp_path / "one.png")
+    monkeypatch.setattr(sys, closed, None)
+    assert predicted(run, tmp_path) == 0
+    assert ("one.png: " in capsys.readouterr().out) == (closed == "stderr")
+
+
 def test_a_bar_counts_the_pictures_and_answers_come_in_between(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(predict, "BATCH", 2)
     for number in range(5):
@@ -285,7 +294,7 @@ def test_weights_that_are_no_numbers_are_an_error(run, tmp_path, capsys, value):
     assert printed.out == "" and f"error: the network of {damaged} gives NaN or infinity" in printed.err
 
 
-def test_without_weights_the_command_is_named(results, capsys):
+def test_without_weights_the_command_that_trains_them_is_named(results, capsys):
     assert __main__.main(["predict", "x.png"]) == 1
     assert "python -m cifar_helpers train fast_wide fast --profile full" in capsys.readouterr().err
     records.write(experiments.fast("smoke")[1], trained_for_a_moment(), "fast", "smoke", "cpu")

@@ -107,7 +107,7 @@ def test_the_camera_was_held_on_its_side():
 
 
 @pytest.mark.parametrize("content", (b"", b"no picture", b"<svg></svg>", b"\x89PNG\r\n\x1a\n"))
-def test_what_is_no_picture_is_told(content):
+def test_what_is_no_picture_is_an_error(content):
     with pytest.raises(ValueError, match="no picture that can be read: give a PNG, JPEG"):
         user_images.read(content)
 

@@ -10,7 +10,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, text in {
         "train": "train the runs of an experiment that have no record yet",
         "search": "go on with the search over what the ablations left open",
-        "predict": "tell the class of pictures, with the best network's weights that are there",
+        "predict": "print which of the ten classes of CIFAR-10 pictures show, by the best network with weights",
         "data": "fetch and verify CIFAR-10",
         "notebook": "execute a notebook with papermill",
         "pdf": "build the report",
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument(
                 "pictures", nargs="+", metavar="picture", help="files, folders, or - for a picture on standard input"
             )
-            command.add_argument("--top", type=int, default=1, help="classes per picture (default: 1)")
+            command.add_argument("--top", type=int, default=1, help="classes per picture, 1 to 10 (default: 1)")
             command.add_argument("--model", metavar="FOLDER", help="a record with weights (default: the best model)")
         if name == "notebook":
             command.add_argument("name", help="02_architectures")
@@ -121,30 +121,9 @@ def _search(options) -> int:
 
 
 def _predict(options) -> int:
-    from pathlib import Path
-
-    import numpy as np
-
     from cifar_helpers import predict
 
-    run = predict.named(Path(options.model)) if options.model else predict.best()
-    if run.record["synthetic"]:
-        print("SYNTHETIC: this network knows made-up images only", file=sys.stderr)
-    names, images, failed = [], [], False
-    for name in predict.sources(options.pictures):
-        try:
-            images.append(predict.read(name))
-            names.append(name)
-        except (OSError, ValueError) as error:  # the others go on
-            print(f"error: {name}: {error}" if name == "-" else f"error: {error}", file=sys.stderr)
-            failed = True
-    if images:
-        for row in predict.table(run, names, np.stack(images), options.top).itertuples():
-            told = row.picture.encode(errors="surrogateescape").decode(errors="replace")  # a name may be no text
-            print(f"{told}: {row[2]} {100 * row.probability:.1f} %")
-    elif not failed:
-        print(f"error: there is no picture in {', '.join(options.pictures)}", file=sys.stderr)
-    return int(failed or not images)
+    return predict.command(options.pictures, options.model, options.top)
 
 
 def _data(options) -> int:

@@ -155,28 +155,9 @@ def similarity(maps: Tensor, others: Tensor) -> np.ndarray:
     return np.nan_to_num(together[: len(maps), len(maps) :])
 
 
-def unrelated(maps: Tensor) -> np.ndarray:
+def baseline_similarity(maps: Tensor) -> np.ndarray:
     """(B,): the mean similarity of each map (B, H, W) to those of the other images: what any two have in common."""
     if len(maps) < 2:
         raise ValueError("one map has no other image's map to be compared with")
     pairs = similarity(maps, maps)
     return (pairs.sum(1) - pairs.diagonal()) / (len(maps) - 1)
-
-
-def rank_agreement(first, second) -> tuple[float, float]:
-    """Spearman's correlation of two lists (n,), and its two-sided p-value over all n! pairings (n at most 8).
-
-    NaN and 1 where one of the lists has one value only.
-    """
-    if len(first) != len(second) or not 2 <= len(first) <= 8:
-        raise ValueError(f"two lists of the same length, 2 to 8, not {len(first)} and {len(second)}")
-    if np.ptp(first) == 0 or np.ptp(second) == 0 or not np.isfinite([*first, *second]).all():
-        return float("nan"), 1.0
-    test = stats.permutation_test(
-        (first,),
-        lambda values: stats.spearmanr(values, second).statistic,
-        permutation_type="pairings",
-        n_resamples=np.inf,
-        vectorized=False,
-    )
-    return float(test.statistic), float(test.pvalue)

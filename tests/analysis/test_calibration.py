@@ -100,7 +100,9 @@ def error_by_definition(confidence, right, bins):
 def test_calibration_error_at_the_edges_of_bins(monkeypatch, bins):
     """Confidences at, just below and just above every edge, 0 and 1 included, one right and one wrong at random."""
     edges = np.linspace(0, 1, bins + 1)
-    near = np.concatenate([edges, np.nextafter(edges[1:], 0), np.nextafter(edges[:-1], 1), np.float32([0.3, 0.95, 1.0])])
+    near = np.concatenate(
+        [edges, np.nextafter(edges[1:], 0), np.nextafter(edges[:-1], 1), np.float32([0.3, 0.95, 1.0])]
+    )
     for seed in range(20):
         random = np.random.default_rng(seed)
         confidence = random.choice(near, 12)

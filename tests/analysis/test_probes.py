@@ -74,10 +74,38 @@ def test_linear_probe_finds_what_is_linear_and_nothing_in_noise():
     features[torch.arange(600), labels] += 6.0
     features[:, 19] = 3.0  # never changes
     probe = probes.linear_probe(features[:400], labels[:400])
-    assert probes.accuracy(probe, features[400:], labels[400:]) > 0.95
+    assert probe.score(features[400:], labels[400:]) > 0.95
     noise = torch.randn(600, 20, generator=random)
     probe = probes.linear_probe(noise[:400], labels[:400])
-    assert probes.accuracy(probe, noise[400:], labels[400:]) < 0.25
+    assert probe.score(noise[400:], labels[400:]) < 0.25
+
+
+def test_linear_probe_minimises_what_it_says():
+    """At its weights the mean cross-entropy plus l2 / 2 |weights|^2 of standardised features has no gradient."""
+    random = torch.Generator().manual_seed(0)
+    features, labels = torch.randn(200, 5, generator=random, dtype=torch.float64), torch.arange(200) % 10
+    features = features * torch.tensor([1, 10, 0.1, 1, 1]) + labels[:, None]
+    probe = probes.linear_probe(features, labels, strengths=(0.05,))
+    inputs = (features - features.mean(0)) / features.std(0, correction=0)
+    weights, bias = (torch.tensor(values, requires_grad=True) for values in (probe[-1].coef_, probe[-1].intercept_))
+    loss = torch.nn.functional.cross_entropy(inputs @ weights.T + bias, labels) + 0.05 / 2 * weights.square().sum()
+    loss.backward()
+    assert weights.grad.abs().max() < 1e-6 and bias.grad.abs().max() < 1e-6
+
+
+def test_linear_probe_chooses_its_strength_on_the_last_fifth():
+    """Noise of 60 channels in 100 images is fitted without effort, so the strongest is best on the images left out."""
+    random = torch.Generator().manual_seed(1)
+    labels = torch.randint(2, (100,), generator=random)
+    features = torch.randn(100, 60, generator=random, dtype=torch.float64)
+    features[:, 0] += 1.5 * labels
+    scores = {}
+    for l2 in (1e-4, 1.0):
+        scores[l2] = probes.linear_probe(features[:80], labels[:80], (l2,)).score(features[80:], labels[80:])
+    best = max(scores, key=scores.get)
+    chosen = probes.linear_probe(features, labels, (1e-4, 1.0))
+    assert scores[1.0] != scores[1e-4]
+    assert pytest.approx(best * 100) == 1 / chosen[-1].C
 
 
 def test_ascent_raises_the_channel_and_stays_within_the_colours():

@@ -1,4 +1,4 @@
-"""How far a network's probabilities can be believed: reliability, expected calibration error, temperature."""
+"""Calibration of a network's probabilities: reliability, expected calibration error, temperature."""
 
 import numpy as np
 import pandas as pd

@@ -65,7 +65,7 @@ def curves(
     Gives name -> {"deletion", "insertion"} -> (B, len(at)). Deletion: the pixels that matter most come first to be
     replaced by the mean colour of the training set (0, as images are normalised). Insertion: they come first to be
     put into a blurred copy of the image. Petsiuk et al. 2018, arXiv 1806.07421. The precision is one of
-    `training.PRECISIONS`; ties in a map are in a random order, by `seed`.
+    `train.PRECISIONS`; ties in a map are in a random order, by `seed`.
     """
     if images.dim() != 4 or classes.shape != images.shape[:1]:
         raise ValueError(f"images are (B, 3, H, W) and classes (B,), not {tuple(images.shape)}, {tuple(classes.shape)}")

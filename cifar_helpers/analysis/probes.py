@@ -1,4 +1,4 @@
-"""What the stages of a network respond to, measured: how wide, how fine, and how much of the class they tell."""
+"""Measurements by depth: receptive field, spatial frequency, and linear probes of the class."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from cifar_helpers.analysis.grad_cam import check_images, eval_without_inplace, 
 from cifar_helpers.data import MEAN, STD
 from cifar_helpers.records import Run
 
-CUT = 0.25  # cycles per pixel, half of what 32 pixels can hold: detail is what lies above
+CUTOFF = 0.25  # cycles per pixel, half of what 32 pixels can hold: detail is what lies above
 L2 = (0.01, 0.1, 1.0)  # strengths that a linear probe chooses from
 
 
@@ -35,7 +35,7 @@ def untrained(run: Run, images: Tensor) -> models.Network:
 
 
 def up_to(model: models.Network, name: str) -> nn.Module:
-    """The part of a network from the image to the output of a stage; ValueError as `interpret.stage`."""
+    """The part of a network from the image to the output of a stage; ValueError as `grad_cam.stage`."""
     last = stage(model, name)
     parts = [model.stem]
     for part in models.stages(model).values():
@@ -100,14 +100,14 @@ def frequencies(side: int = 32) -> np.ndarray:
     return np.hypot(steps[:, None], steps)
 
 
-def high_share(power: np.ndarray) -> float:
-    """Share (0 to 1) of a spectrum's power (H, W) above CUT cycles per pixel; NaN for none. White noise: 0.80."""
+def high_frequency_share(power: np.ndarray) -> float:
+    """Share (0 to 1) of a spectrum's power (H, W) above CUTOFF cycles per pixel; NaN for none. White noise: 0.80."""
     total = power.sum()
-    return float(power[frequencies(len(power)) > CUT].sum() / total) if np.isfinite(total) and total > 0 else np.nan
+    return float(power[frequencies(len(power)) > CUTOFF].sum() / total) if np.isfinite(total) and total > 0 else np.nan
 
 
 @torch.no_grad()
-def pooled(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
+def pooled_features(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
     """Stage -> (B, C) float64: the mean of each channel over its positions, for images (B, 3, 32, 32)."""
     check_images(images)
     features: dict[str, list[Tensor]] = {}
@@ -139,13 +139,13 @@ def linear_probe(features: Tensor, labels: Tensor, strengths: Sequence[float] = 
     return fit(best, len(labels))
 
 
-def without_detail(images: Tensor) -> Tensor:
-    """Images (B, C, H, W) without frequencies above CUT cycles per pixel."""
-    keep = torch.as_tensor(frequencies(images.shape[-1]) <= CUT)
+def low_pass(images: Tensor) -> Tensor:
+    """Images (B, C, H, W) without frequencies above CUTOFF cycles per pixel."""
+    keep = torch.as_tensor(frequencies(images.shape[-1]) <= CUTOFF)
     return torch.fft.ifft2(torch.fft.fft2(images) * keep).real.to(images.dtype)
 
 
-def without_shape(images: Tensor, side: int = 8, seed: int = 0) -> Tensor:
+def shuffle_patches(images: Tensor, side: int = 8, seed: int = 0) -> Tensor:
     """Images (B, C, H, W) cut into squares of `side` pixels that change places at random, anew for each image."""
     count, channels, height, width = images.shape
     if height % side or width % side:
@@ -171,7 +171,7 @@ def peaks(model: models.Network, images: Tensor, name: str, batch: int = 50) -> 
     return high, pixels, mean
 
 
-def ascend(
+def activation_maximization(
     model: models.Network,
     name: str,
     channels: Sequence[int],

@@ -169,7 +169,7 @@ def _home(named: Path | None) -> Path | None:
 
 
 def _batches(folder: Path) -> bool:
-    # os.path takes what may not be looked into for missing, where pathlib raises
+    # os.path takes what we may not read for missing, where pathlib raises
     return any(os.path.exists(folder / name) for name in BATCHES)
 
 

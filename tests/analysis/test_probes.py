@@ -47,15 +47,15 @@ def test_radius_of_known_maps():
 def test_frequencies_of_known_pictures():
     wave = torch.arange(32.0).expand(1, 3, 32, 32)
     slow, fast = (torch.cos(2 * np.pi * cycles * wave / 32) for cycles in (4, 12))
-    assert probes.high_share(probes.spectrum(slow)[0]) == pytest.approx(0, abs=1e-9)
-    assert probes.high_share(probes.spectrum(fast)[0]) == pytest.approx(1)
+    assert probes.high_frequency_share(probes.spectrum(slow)[0]) == pytest.approx(0, abs=1e-9)
+    assert probes.high_frequency_share(probes.spectrum(fast)[0]) == pytest.approx(1)
     noise = torch.randn(50, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    assert probes.high_share(probes.spectrum(noise).mean(0)) == pytest.approx(0.80, abs=0.01)
-    assert torch.allclose(probes.without_detail(slow + fast), slow, atol=1e-4)
+    assert probes.high_frequency_share(probes.spectrum(noise).mean(0)) == pytest.approx(0.80, abs=0.01)
+    assert torch.allclose(probes.low_pass(slow + fast), slow, atol=1e-4)
 
 
 def test_without_shape_moves_squares_and_changes_no_pixel(images):
-    cut = probes.without_shape(images)
+    cut = probes.shuffle_patches(images)
     assert not torch.equal(cut, images)
     assert torch.equal(cut.flatten(2).sort()[0], images.flatten(2).sort()[0])
     squares = {
@@ -64,7 +64,7 @@ def test_without_shape_moves_squares_and_changes_no_pixel(images):
     }
     assert tuple(cut[0, :, :8, :8].flatten().tolist()) in squares
     with pytest.raises(ValueError, match="cannot be cut into squares of 5"):
-        probes.without_shape(images, 5)
+        probes.shuffle_patches(images, 5)
 
 
 def test_linear_probe_finds_what_is_linear_and_nothing_in_noise():
@@ -112,15 +112,15 @@ def test_ascent_raises_the_channel_and_stays_within_the_colours():
     torch.manual_seed(0)
     network = models.build("resnet18", width=0.125).eval()
     part = probes.up_to(network, "stage2")
-    made = probes.ascend(network, "stage2", [3, 5], steps=20)
-    start = probes.ascend(network, "stage2", [3, 5], steps=0)
+    made = probes.activation_maximization(network, "stage2", [3, 5], steps=20)
+    start = probes.activation_maximization(network, "stage2", [3, 5], steps=0)
     with torch.no_grad():
         for number, channel in enumerate((3, 5)):
             before, after = (part(pictures)[number, channel].mean() for pictures in (start, made))
             assert after > before
     colours = made * torch.tensor(probes.STD)[:, None, None] + torch.tensor(probes.MEAN)[:, None, None]
     assert colours.min() > -1e-5 and colours.max() < 1 + 1e-5
-    assert torch.equal(made, probes.ascend(network, "stage2", [3, 5], steps=20))
+    assert torch.equal(made, probes.activation_maximization(network, "stage2", [3, 5], steps=20))
 
 
 def test_peaks_are_where_the_value_is(images):

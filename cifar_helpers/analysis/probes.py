@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from torchvision.transforms.v2.functional import gaussian_blur
@@ -130,13 +131,14 @@ def linear_probe(features: Tensor, labels: Tensor, strengths: Sequence[float] = 
     """
 
     def fit(l2: float, count: int) -> Pipeline:
-        # a tolerance this small makes the predictions the same for any number of threads
+        # converged, so that how sums are rounded decides no prediction
         classifier = LogisticRegression(C=1 / (l2 * count), tol=1e-7, max_iter=2000)
         return make_pipeline(StandardScaler(), classifier).fit(features[:count], labels[:count])
 
     count = len(labels) - len(labels) // 5
-    best = max(strengths, key=lambda l2: fit(l2, count).score(features[count:], labels[count:]))
-    return fit(best, len(labels))
+    with threadpool_limits(1):  # such small matrices are slower in several threads, up to a hundred times if others run
+        best = max(strengths, key=lambda l2: fit(l2, count).score(features[count:], labels[count:]))
+        return fit(best, len(labels))
 
 
 def low_pass(images: Tensor) -> Tensor:

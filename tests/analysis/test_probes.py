@@ -54,7 +54,42 @@ def test_frequencies_of_known_pictures():
     assert torch.allclose(probes.low_pass(slow + fast), slow, atol=1e-4)
 
 
-def test_without_shape_moves_squares_and_changes_no_pixel(images):
+@pytest.mark.parametrize("side", (32, 16, 7))
+def test_share_of_high_frequencies_is_its_definition(side):
+    """A frequency of exactly the cut-off is not above it, and no power has no share."""
+    power = np.random.default_rng(side).random((side, side))
+    above = total = 0.0
+    for row, column in np.ndindex(side, side):
+        cycles = [min(place, side - place) / side for place in (row, column)]
+        total += power[row, column]
+        above += power[row, column] * (cycles[0] ** 2 + cycles[1] ** 2 > probes.CUTOFF**2)
+    assert probes.high_frequency_share(power) == pytest.approx(above / total)
+    assert np.isnan(probes.high_frequency_share(np.zeros((side, side))))
+    assert np.isnan(probes.high_frequency_share(np.full((side, side), np.inf)))
+
+
+@pytest.mark.parametrize("share", (0.0, 0.25, 0.5, 0.75, 1.0))
+def test_radius_holds_its_share(share):
+    """By definition: the smallest distance within which the sum reaches the share, up to one pixel's step."""
+    energy = np.random.default_rng(0).random((32, 32))
+    y, x = np.indices(energy.shape)
+    centre = [(values * energy).sum() / energy.sum() for values in (y, x)]
+    distance = np.hypot(y - centre[0], x - centre[1])
+    radius = probes.receptive_radius(energy, share)
+    for near, bound in ((radius - 0.2, np.less_equal), (radius + 0.2, np.greater_equal)):
+        assert bound(energy[distance <= near].sum() / energy.sum(), share + 1e-12 * (bound is np.less_equal))
+
+
+def test_extent_at_its_edges():
+    corners = np.zeros((32, 32))
+    assert probes.extent(corners) == 0
+    corners[0, 0] = 1
+    assert probes.extent(corners) == 1
+    corners[31, 0] = 1e-300
+    assert probes.extent(corners) == 32
+
+
+def test_shuffling_patches_moves_squares_and_changes_no_pixel(images):
     cut = probes.shuffle_patches(images)
     assert not torch.equal(cut, images)
     assert torch.equal(cut.flatten(2).sort()[0], images.flatten(2).sort()[0])

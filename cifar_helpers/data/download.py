@@ -197,9 +197,8 @@ def _set_aside(path: Path, named: Path | None, error: Exception) -> str:
     """Rename our own cache if it is wrong, so that it can be written again. The user's own files are left alone."""
     if not isinstance(error, Rejected) or path.name != CACHE or path.parent == named:
         return ""
-    target = next(
-        target for n in itertools.count(1) if not (target := path.with_name(f"{CACHE}.rejected-{n}")).exists()
-    )
+    targets = (path.with_name(f"{CACHE}.rejected-{n}") for n in itertools.count(1))
+    target = next(target for target in targets if not target.exists())
     try:
         path.rename(target)
     except OSError as problem:
@@ -208,11 +207,9 @@ def _set_aside(path: Path, named: Path | None, error: Exception) -> str:
 
 
 def _keep(arrays: Arrays, path: Path, home: Path | None) -> None:
-    """Write the cache, after which a file that we downloaded is needed no more."""
+    """Write the cache, after which what we downloaded is needed no more, nor what is left of a killed download."""
     if home and write_cache(arrays, home) and path.parent.name == DOWNLOADS:
-        path.unlink()
-        with contextlib.suppress(OSError):  # another file is in it
-            path.parent.rmdir()
+        shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def write_cache(arrays: Arrays, folder: Path) -> bool:

@@ -350,6 +350,7 @@ def test_a_download_is_kept_until_the_cache_is_written(arrays, known, server, mo
         for _ in range(2):
             assert same(download.fetch(remotes=(remote(server, SHEETS),)), arrays)
     assert (known / DOWNLOADS / SHEETS).read_bytes() == server.content and server.asked == 1
+    (known / DOWNLOADS / "tmpabc").write_bytes(b"half of it, from a process that was killed")
     assert same(download.fetch(remotes=()), arrays)
     assert (known / CACHE).exists() and not (known / DOWNLOADS).exists()
 

@@ -22,6 +22,13 @@ TEST_SETUP := .venv/installed-test
 endif
 export PATH := $(BIN):$(PATH)
 COMMA := ,
+# Absolute, since a notebook of JupyterLab or nbval runs in its own folder.
+ifneq ($(CIFAR_DATA),)
+ifeq ($(filter /% ~%,$(firstword $(CIFAR_DATA))),)
+override CIFAR_DATA := $(CURDIR)/$(CIFAR_DATA)
+endif
+export CIFAR_DATA
+endif
 # Notebooks that do not need each other run side by side.
 MAKEFLAGS += --jobs=2 --no-print-directory
 

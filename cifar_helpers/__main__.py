@@ -1,6 +1,7 @@
 """python -m cifar_helpers train | search | predict | data | notebook | pdf, see --help."""
 
 import argparse
+import os
 import sys
 
 
@@ -48,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         if name != "predict":
             command.add_argument("--profile", help="smoke, quick or full (default: CIFAR_PROFILE, else full)")
     options = parser.parse_args(arguments)
+    if folder := os.environ.get("CIFAR_DATA"):  # a notebook's kernel may have another working directory
+        os.environ["CIFAR_DATA"] = os.path.abspath(os.path.expanduser(folder))
     try:
         return {
             "train": _train,

@@ -24,7 +24,7 @@ from notebook.test_notebook_execution import project, write  # noqa: F401 (a fix
 
 from cifar_helpers import __main__, data, experiments, records, train
 from cifar_helpers.core import files, paths
-from cifar_helpers.data import download
+from cifar_helpers.data import download, formats
 from cifar_helpers.notebook import execution
 from cifar_helpers.train import Config
 
@@ -181,12 +181,12 @@ def test_disk_full_at_a_checkpoint_keeps_the_last_one(tmp_path, cifar):
 
 def test_disk_full_at_the_cache_of_the_data_set(tmp_path):
     made = data.synthetic(train=50, test=10)
-    arrays = {name: getattr(made, name) for name in download.HASHES}
+    arrays = {name: getattr(made, name) for name in formats.ARRAYS}
     with pytest.warns(UserWarning, match=f"not be cached in {tmp_path} .*free 200 MB"), full_disk(50_000):
         download.write_cache(arrays, tmp_path)
     assert [file.name for file in tmp_path.iterdir() if file.suffix != ".lock"] == []
     download.write_cache(arrays, tmp_path)
-    assert (tmp_path / download.CACHE).exists()
+    assert (tmp_path / formats.CACHE).exists()
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from cifar_helpers import __main__, data, experiments, predict, records, train
 from cifar_helpers.analysis import calibration
 from cifar_helpers.core import paths
 from cifar_helpers.data.batches import Batches
-from cifar_helpers.data.download import CACHE
+from cifar_helpers.data.formats import CACHE
 
 
 @pytest.fixture(scope="module")

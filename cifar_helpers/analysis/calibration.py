@@ -1,10 +1,9 @@
-"""How far a network's probabilities can be believed: reliability, expected calibration error, temperature."""
+"""Calibration of a network's probabilities: reliability, expected calibration error, temperature."""
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.optimize import minimize_scalar
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 # The readout that a loss trains for: a loss is smallest where this is the probability of each class.
 READOUTS = {
@@ -33,7 +32,7 @@ def probabilities(logits: np.ndarray, readout: str = "softmax") -> np.ndarray:
             shares = shares / shares.sum(1, keepdim=True)
         case _:
             raise ValueError(f"unknown readout {readout!r}; choose from softmax, sigmoid, clipped")
-    return shares.clamp(max=1).numpy()  # torchmetrics takes 1 + 1e-16 for a logit
+    return shares.clamp(max=1).numpy()  # a quotient may be rounded to 1 + 1e-16
 
 
 def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout: str = "softmax") -> pd.DataFrame:
@@ -45,7 +44,7 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout:
     shares = probabilities(logits, readout)
     confidence, edges = shares.max(1), np.linspace(0, 1, bins + 1)
     known = np.isfinite(confidence)
-    # a bin holds its lower edge, as in torchmetrics; the last one its upper edge as well
+    # a bin holds its lower edge; the last one its upper edge as well, so that certainty is in it
     number = np.minimum(np.searchsorted(edges, confidence[known], side="right") - 1, bins - 1)
     images = pd.DataFrame(
         {"confidence": 100 * confidence[known], "accuracy": 100.0 * (shares.argmax(1) == labels)[known]}
@@ -62,12 +61,12 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout:
 def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout: str = "softmax") -> float:
     """Expected calibration error in percentage points: the mean of |accuracy - confidence| over bins, by their counts.
 
-    Guo et al. 2017, arXiv 1706.04599, with torchmetrics. NaN where a logit is not finite (torchmetrics would say 0).
+    Guo et al. 2017, arXiv 1706.04599, over the bins of `reliability`. NaN where a logit is not finite.
     """
     if not np.isfinite(logits).all():
         return float("nan")
-    shares, wanted = torch.as_tensor(probabilities(logits, readout)), torch.as_tensor(labels)
-    return 100 * multiclass_calibration_error(shares, wanted, shares.shape[1], n_bins=bins, norm="l1").item()
+    rows = reliability(logits, labels, bins, readout).dropna()
+    return float(np.average((rows["accuracy"] - rows["confidence"]).abs(), weights=rows["count"]))
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -65,7 +65,7 @@ def curves(
     Gives name -> {"deletion", "insertion"} -> (B, len(at)). Deletion: the pixels that matter most come first to be
     replaced by the mean colour of the training set (0, as images are normalised). Insertion: they come first to be
     put into a blurred copy of the image. Petsiuk et al. 2018, arXiv 1806.07421. The precision is one of
-    `training.PRECISIONS`; ties in a map are in a random order, by `seed`.
+    `train.PRECISIONS`; ties in a map are in a random order, by `seed`.
     """
     if images.dim() != 4 or classes.shape != images.shape[:1]:
         raise ValueError(f"images are (B, 3, H, W) and classes (B,), not {tuple(images.shape)}, {tuple(classes.shape)}")
@@ -155,28 +155,9 @@ def similarity(maps: Tensor, others: Tensor) -> np.ndarray:
     return np.nan_to_num(together[: len(maps), len(maps) :])
 
 
-def unrelated(maps: Tensor) -> np.ndarray:
+def baseline_similarity(maps: Tensor) -> np.ndarray:
     """(B,): the mean similarity of each map (B, H, W) to those of the other images: what any two have in common."""
     if len(maps) < 2:
         raise ValueError("one map has no other image's map to be compared with")
     pairs = similarity(maps, maps)
     return (pairs.sum(1) - pairs.diagonal()) / (len(maps) - 1)
-
-
-def rank_agreement(first, second) -> tuple[float, float]:
-    """Spearman's correlation of two lists (n,), and its two-sided p-value over all n! pairings (n at most 8).
-
-    NaN and 1 where one of the lists has one value only.
-    """
-    if len(first) != len(second) or not 2 <= len(first) <= 8:
-        raise ValueError(f"two lists of the same length, 2 to 8, not {len(first)} and {len(second)}")
-    if np.ptp(first) == 0 or np.ptp(second) == 0 or not np.isfinite([*first, *second]).all():
-        return float("nan"), 1.0
-    test = stats.permutation_test(
-        (first,),
-        lambda values: stats.spearmanr(values, second).statistic,
-        permutation_type="pairings",
-        n_resamples=np.inf,
-        vectorized=False,
-    )
-    return float(test.statistic), float(test.pvalue)

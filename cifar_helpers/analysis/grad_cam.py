@@ -1,6 +1,6 @@
-"""Looking into trained networks: filters, feature maps, and which pixels a score depends on.
+"""Visualisation of trained networks: filters, feature maps, and attributions of a class score to the pixels.
 
-The methods are captum's. What is here are the networks to look into, the places in them, and clear errors.
+The methods are captum's. This module gives the networks, their stages, and clear errors.
 """
 
 import warnings
@@ -19,7 +19,7 @@ METHODS = ("Grad-CAM", "integrated gradients", "guided backpropagation", "occlus
 
 
 def networks(profile: str | None = None) -> dict[str, Run]:
-    """The records of the networks that are looked into, by the model's name: `run.model()` is the trained network.
+    """The records of the networks that are visualised, by the model's name: `run.model()` is the trained network.
 
     smoke and quick train what is missing; on full, FileNotFoundError names what is missing and the command for it.
     """
@@ -86,7 +86,7 @@ def grad_cam(
 
     With the stage's channels A_k (H x W positions) and the class's score y before any softmax,
         alpha_k = 1 / (H W) sum_ij dy / dA_k_ij,    map = max(0, sum_k alpha_k A_k),
-    scaled up bilinearly (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2).
+    upsampled bilinearly (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2).
 
     images (B, 3, 32, 32), normalised floats; classes: one for all images, one for each (B,), or None for the predicted
     ones; stage: None for the last one that has positions; batch: images at once. ValueError names what there is where

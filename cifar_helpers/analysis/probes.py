@@ -1,10 +1,14 @@
-"""What the stages of a network respond to, measured: how wide, how fine, and how much of the class they tell."""
+"""Measurements by depth: receptive field, spatial frequency, and linear probes of the class."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from torchvision.transforms.v2.functional import gaussian_blur
@@ -14,7 +18,7 @@ from cifar_helpers.analysis.grad_cam import check_images, eval_without_inplace, 
 from cifar_helpers.data import MEAN, STD
 from cifar_helpers.records import Run
 
-CUT = 0.25  # cycles per pixel, half of what 32 pixels can hold: detail is what lies above
+CUTOFF = 0.25  # cycles per pixel, half of what 32 pixels can hold: detail is what lies above
 L2 = (0.01, 0.1, 1.0)  # strengths that a linear probe chooses from
 
 
@@ -32,7 +36,7 @@ def untrained(run: Run, images: Tensor) -> models.Network:
 
 
 def up_to(model: models.Network, name: str) -> nn.Module:
-    """The part of a network from the image to the output of a stage; ValueError as `interpret.stage`."""
+    """The part of a network from the image to the output of a stage; ValueError as `grad_cam.stage`."""
     last = stage(model, name)
     parts = [model.stem]
     for part in models.stages(model).values():
@@ -97,14 +101,14 @@ def frequencies(side: int = 32) -> np.ndarray:
     return np.hypot(steps[:, None], steps)
 
 
-def high_share(power: np.ndarray) -> float:
-    """Share (0 to 1) of a spectrum's power (H, W) above CUT cycles per pixel; NaN for none. White noise: 0.80."""
+def high_frequency_share(power: np.ndarray) -> float:
+    """Share (0 to 1) of a spectrum's power (H, W) above CUTOFF cycles per pixel; NaN for none. White noise: 0.80."""
     total = power.sum()
-    return float(power[frequencies(len(power)) > CUT].sum() / total) if np.isfinite(total) and total > 0 else np.nan
+    return float(power[frequencies(len(power)) > CUTOFF].sum() / total) if np.isfinite(total) and total > 0 else np.nan
 
 
 @torch.no_grad()
-def pooled(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
+def pooled_features(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
     """Stage -> (B, C) float64: the mean of each channel over its positions, for images (B, 3, 32, 32)."""
     check_images(images)
     features: dict[str, list[Tensor]] = {}
@@ -117,58 +121,33 @@ def pooled(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, 
     return {name: torch.cat(parts) for name, parts in features.items()}
 
 
-def linear_probe(features: Tensor, labels: Tensor, strengths: Sequence[float] = L2) -> nn.Linear:
-    """A linear classifier of features (B, C) into classes (B,): logistic regression on standardised features, by LBFGS.
+def linear_probe(features: Tensor, labels: Tensor, strengths: Sequence[float] = L2) -> Pipeline:
+    """A linear classifier of features (B, C) into classes (B,): logistic regression on standardised features.
 
-    Its L2 is the one of `strengths` with the highest accuracy on the last fifth, when fitted to the rest; then it is
-    fitted to all. The images must be in no order. Alain and Bengio 2016, arXiv 1610.01644. The precision is that of the
-    features: in float32, rounding decides where LBFGS ends.
+    It minimises the mean cross-entropy plus l2 / 2 |weights|^2, where l2 is the one of `strengths` with the highest
+    accuracy on the last fifth when fitted to the rest; then it is fitted to all. The images must be in no order. Its
+    methods are scikit-learn's: `predict(features)` and `score(features, labels)`. Alain and Bengio 2016, arXiv
+    1610.01644. float64 features: in float32, rounding decides where the fit ends.
     """
+
+    def fit(l2: float, count: int) -> Pipeline:
+        # converged, so that how sums are rounded decides no prediction
+        classifier = LogisticRegression(C=1 / (l2 * count), tol=1e-7, max_iter=2000)
+        return make_pipeline(StandardScaler(), classifier).fit(features[:count], labels[:count])
+
     count = len(labels) - len(labels) // 5
-    best = (
-        max(
-            strengths,
-            key=lambda l2: accuracy(_fit(features[:count], labels[:count], l2), features[count:], labels[count:]),
-        )
-        if len(strengths) > 1
-        else strengths[0]
-    )
-    return _fit(features, labels, best)
+    with threadpool_limits(1):  # such small matrices are slower in several threads, up to a hundred times if others run
+        best = max(strengths, key=lambda l2: fit(l2, count).score(features[count:], labels[count:]))
+        return fit(best, len(labels))
 
 
-def _fit(features: Tensor, labels: Tensor, l2: float) -> nn.Linear:
-    mean, std = features.mean(0), features.std(0)
-    std = std.clamp(min=1e-6 * std.max().clamp(min=1e-30))  # a channel that never changes tells nothing
-    inputs = (features - mean) / std
-    layer = nn.Linear(features.shape[1], 10, dtype=features.dtype)
-    nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
-    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=60, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = F.cross_entropy(layer(inputs), labels) + l2 / 2 * layer.weight.square().sum()
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    with torch.no_grad():  # for features as they are
-        layer.weight.div_(std)
-        layer.bias.sub_(layer.weight @ mean)
-    return layer.requires_grad_(False)
-
-
-def accuracy(probe: nn.Module, features: Tensor, labels: Tensor) -> float:
-    """Share (0 to 1) of the images that a probe puts into their class."""
-    return (probe(features).argmax(1) == labels).double().mean().item()
-
-
-def without_detail(images: Tensor) -> Tensor:
-    """Images (B, C, H, W) without frequencies above CUT cycles per pixel."""
-    keep = torch.as_tensor(frequencies(images.shape[-1]) <= CUT)
+def low_pass(images: Tensor) -> Tensor:
+    """Images (B, C, H, W) without frequencies above CUTOFF cycles per pixel."""
+    keep = torch.as_tensor(frequencies(images.shape[-1]) <= CUTOFF)
     return torch.fft.ifft2(torch.fft.fft2(images) * keep).real.to(images.dtype)
 
 
-def without_shape(images: Tensor, side: int = 8, seed: int = 0) -> Tensor:
+def shuffle_patches(images: Tensor, side: int = 8, seed: int = 0) -> Tensor:
     """Images (B, C, H, W) cut into squares of `side` pixels that change places at random, anew for each image."""
     count, channels, height, width = images.shape
     if height % side or width % side:
@@ -194,7 +173,7 @@ def peaks(model: models.Network, images: Tensor, name: str, batch: int = 50) -> 
     return high, pixels, mean
 
 
-def ascend(
+def activation_maximization(
     model: models.Network,
     name: str,
     channels: Sequence[int],

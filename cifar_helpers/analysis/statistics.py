@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 CONFIDENCE = 0.95
 
@@ -67,6 +67,136 @@ def paired(values: np.ndarray, baseline: np.ndarray, confidence: float = CONFIDE
     # rounded, and never -0.0: what cancels up to the last bit is nought
     outcome = "identical" if not change.any() else "higher" if low > 0 else "lower" if high < 0 else "undecided"
     return {"difference": round(change.mean(), 9) + 0.0, "low": low, "high": high, "n": n, "outcome": outcome}
+
+
+def wilson(correct: int, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's interval, in percent, of an accuracy of `correct` in `count` test images.
+
+    It is for the choice of the images, not for that of a seed (Wilson 1927; scipy.stats.binomtest).
+    """
+    interval = stats.binomtest(int(correct), int(count)).proportion_ci(confidence, method="wilson")
+    return 100 * interval.low, 100 * interval.high
+
+
+def spearman(first, second, alternative: str = "two-sided") -> tuple[float, float]:
+    """Spearman's rank correlation of two lists (n,), and its exact p-value over all n! pairings (n from 2 to 8).
+
+    alternative: "two-sided", "greater" or "less". NaN and 1 where one of the lists has one value only, or a value that
+    is not finite. Raises: ValueError for lists of other lengths.
+    """
+    if len(first) != len(second) or not 2 <= len(first) <= 8:
+        raise ValueError(f"two lists of the same length, 2 to 8, not {len(first)} and {len(second)}")
+    if np.ptp(first) == 0 or np.ptp(second) == 0 or not np.isfinite([*first, *second]).all():
+        return float("nan"), 1.0
+    ranks, others = stats.rankdata(first), stats.rankdata(second)
+    # the correlation grows with this sum, which is exact for halves; all else in it is the same for all pairings
+    test = stats.permutation_test(
+        (ranks,),
+        lambda values, axis: (values * others).sum(axis),
+        permutation_type="pairings",
+        n_resamples=np.inf,
+        alternative=alternative,
+        vectorized=True,
+    )
+    return float(np.corrcoef(ranks, others)[0, 1]), float(test.pvalue)
+
+
+def holm(p_values) -> np.ndarray:
+    """p-values (k,) adjusted for k tests, in the same order (Holm 1979).
+
+    Of all hypotheses that are true, one or more has an adjusted value of up to 0.05 in at most 5 % of cases.
+    """
+    p_values = np.asarray(p_values, float)
+    order = p_values.argsort()
+    steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = steps.clip(max=1)
+    return adjusted
+
+
+def _pooled(results: pd.DataFrame) -> tuple[pd.DataFrame, float, int]:
+    """Values by seed and option, the standard error of any mean paired difference, and its degrees of freedom.
+
+    The variance of the paired differences is averaged over all pairs of options. It is twice the mean square that the
+    seeds and the options leave unexplained (two-way analysis of variance), with (seeds - 1)(options - 1) degrees of
+    freedom. Pairs with the baseline alone would all share the baseline's noise, and have fewer than that.
+    """
+    table = results.pivot(index="seed", columns="option", values="value")[list(dict.fromkeys(results["option"]))]
+    if missing := [f"{option!r} lacks seed {seed}" for option in table for seed in table.index[table[option].isna()]]:
+        raise ValueError(f"options are compared on the same seeds, but {', '.join(missing)}")
+    values = table.to_numpy()
+    seeds, options = values.shape
+    freedom = (seeds - 1) * (options - 1)
+    if freedom < 1:
+        return table, np.nan, 0
+    residuals = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
+    return table, float(np.sqrt(2 * (residuals**2).sum() / freedom / seeds)), freedom
+
+
+def family(results: pd.DataFrame, baseline: str, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """All options of an experiment against the baseline, paired over seeds: a row per option.
+
+    Columns: difference, low, high, n (seeds), p, p_holm, outcome. The variance of the differences is pooled over the
+    options (`_pooled`), which three seeds alone estimate badly: so the options must scatter alike, and one that
+    diverges is to be left out. low to high is the interval of each option by itself; p_holm is adjusted for all of
+    them, and decides the outcome: "higher", "lower", "undecided", or "identical" where every seed gives the same
+    value. One seed gives NaN. ValueError where an option lacks a seed.
+    """
+    table, error, freedom = _pooled(results)
+    if baseline not in table:
+        raise ValueError(f"there is no run of the baseline {baseline!r}; there are {', '.join(table.columns)}")
+    changes = table.drop(columns=baseline).sub(table[baseline], axis=0)
+    difference = changes.mean().round(9) + 0.0  # never -0.0, and what cancels up to the last bit is nought
+    half = stats.t.ppf((1 + confidence) / 2, freedom) * error if freedom else np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * stats.t.sf(np.abs(difference / error), freedom) if freedom else np.full(len(difference), np.nan)
+    rows = pd.DataFrame({"difference": difference, "low": difference - half, "high": difference + half})
+    rows = rows.assign(n=len(table), p=np.where(difference == 0, 1.0, p) if freedom else p)
+    rows["p_holm"] = holm(rows["p"])
+    shown = rows["p_holm"] <= 1 - confidence
+    sign = np.where(difference > 0, "higher", "lower")
+    rows["outcome"] = np.where(~changes.any(), "identical", np.where(shown, sign, "undecided"))
+    return rows.rename_axis(None)
+
+
+def detectable(results: pd.DataFrame, power: float = 0.8, confidence: float = CONFIDENCE) -> float:
+    """The difference from the baseline that these runs would have shown in `power` of all repetitions, in their unit.
+
+    At the strictest step of `family`'s adjustment: if one option alone differs. NaN for one seed.
+    """
+    table, error, freedom = _pooled(results)
+    if not freedom:
+        return float("nan")
+    threshold = stats.t.isf((1 - confidence) / 2 / (table.shape[1] - 1), freedom)
+
+    # a difference in the wrong direction is shown so rarely that it does not count
+    shift = optimize.brentq(lambda shift: stats.nct.sf(threshold, freedom, shift) - power, 0, 5 * threshold + 10)
+    return float(shift * error)
+
+
+def mcnemar(correct: np.ndarray, others: np.ndarray, confidence: float = CONFIDENCE) -> dict:
+    """Two networks on the same test images, from what each gets right: (n,) bool of both.
+
+    difference: of their accuracies, in percentage points, first minus second; low, high: its interval, the adjusted
+    Wald interval of Bonett and Price (2012); only_first, only_second: images that one of them alone gets right; n; p:
+    the exact binomial test of whether these two counts differ (McNemar 1947). It speaks of other images, not of other
+    seeds.
+    """
+    correct, others = np.asarray(correct, bool), np.asarray(others, bool)
+    if correct.shape != others.shape or correct.ndim != 1 or not len(correct):
+        raise ValueError(f"two lists of the same images, not {correct.shape} and {others.shape}")
+    n, first, second = len(correct), int((correct & ~others).sum()), int((others & ~correct).sum())
+    a, b = (first + 1) / (n + 2), (second + 1) / (n + 2)
+    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt((a + b - (a - b) ** 2) / (n + 2))
+    return {
+        "difference": 100 * (first - second) / n,
+        "low": 100 * (a - b - half),
+        "high": 100 * (a - b + half),
+        "only_first": first,
+        "only_second": second,
+        "n": n,
+        "p": stats.binomtest(first, first + second).pvalue if first + second else 1.0,
+    }
 
 
 def effect(row, unit: str = "points") -> str:

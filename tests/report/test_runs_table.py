@@ -55,6 +55,21 @@ def test_appendix_has_a_row_for_every_experiment(root, record):
     )
 
 
+def test_text_of_a_record_is_no_latex_and_a_damaged_record_stops_nothing(root, record, capsys):
+    config = train.Config("resnet18", width=0.125, epochs=1)
+    run, damaged = (
+        record("full", "my_runs", config),
+        record("full", "x", train.Config("resnet18", width=0.25, epochs=1)),
+    )
+    file = run.folder / "run.json"
+    file.write_text(file.read_text().replace(run.record["device"], r"GPU_1 \\input{/etc/passwd} β"))
+    records.update_checksum(file)
+    (damaged.folder / "run.json").write_text("{")
+    text = runs_table.experiments_tex("full")
+    assert r"A: GPU\_1 \textbackslash{}input\{/etc/passwd\} $\beta$." in text and r"my\_runs & 1" in text
+    assert text.startswith("1 runs") and str(damaged.folder) in capsys.readouterr().err
+
+
 def test_appendix_without_any_run_says_so(root):
     assert runs_table.experiments_tex("full").startswith("0 runs, 0.0 hours in all. Devices: none.")
 

@@ -148,13 +148,16 @@ def _notebook(options) -> int:
 
 
 def _pdf(options) -> int:
-    from cifar_helpers import experiments, report
+    from cifar_helpers import experiments
     from cifar_helpers.core import paths
+    from cifar_helpers.report import claims, index, pdf, runs_table
 
     profile = experiments.profile(options.profile)
-    print(report.build_pdf(profile))
+    print(pdf.build_pdf(profile))
     if profile == "full":
-        report.write_conclusions(paths.ROOT / "README.md")
+        claims.write_conclusions(paths.ROOT / "README.md")
+        index.write_index()
+        runs_table.write_index(profile)
     return 0
 
 

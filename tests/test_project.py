@@ -46,7 +46,7 @@ def test_conda_environment_has_no_list_of_its_own():
 
 
 def test_latex_packages_are_the_same_everywhere():
-    from cifar_helpers.report import LATEX_PACKAGES
+    from cifar_helpers.report.pdf import LATEX_PACKAGES
 
     for file in ("Makefile", "report/install_latex.sh", "README.md"):
         assert LATEX_PACKAGES in (paths.ROOT / file).read_text(), file
@@ -72,7 +72,7 @@ def test_every_record_has_checksums_that_hold():
 def prose(tex: str) -> str:
     """The sentences of a LaTeX document: no preamble, comments, code, lengths, names of files, labels or macros."""
     tex = re.sub(r"(?<!\\)%.*", "", tex.split(r"\begin{document}")[1])
-    tex = re.sub(r"\\(?:texttt|ref|label|cite|result|resulttabular|begin|end)\{[^}]*\}(\{[^}]*\})?", " ", tex)
+    tex = re.sub(r"\\(?:texttt|ref|label|cite|result|ifmade|tablefloat|begin|end)\{[^}]*\}(\{[^}]*\})?", " ", tex)
     tex = tex.replace("CIFAR-10", "")
     tex = re.sub(r"\\result(?:figure|table)\{[^}]*\}", " ", tex)
     return re.sub(r"\\parbox\{[^}]*\}|\[[^]]*\]", " ", tex)

@@ -1,4 +1,4 @@
-"""Files that two processes want at once, and folders that are full or read-only."""
+"""Files that two processes want at once, files that are whole or not there, folders that are full or read-only."""
 
 import contextlib
 import errno
@@ -35,6 +35,28 @@ def folder(path: Path) -> Path:
     except OSError as error:
         raise unwritten(f"the folder {path}", error) from error
     return path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, of the same suffix; what is written there takes the place of `path` at the end.
+
+    So the file is there whole or as it was, whatever happens in between. OSError says what to do on a full disk.
+    """
+    temporary = folder(path.parent) / f".{path.stem}.{os.getpid()}{path.suffix}"
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritten(f"the file {path}", error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, UTF-8 with LF on every system, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def checksum(file: Path) -> str:

@@ -6,16 +6,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINTS = ROOT / "build" / "checkpoints"
 
 
-class StandIn(str):
-    """The name of a small profile whose committed runs stand in for full ones; what they make lies with full's."""
-
-
 def base(profile: str) -> Path:
     """The folder that holds runs/, notebooks/, figures/ and report/ of a profile.
 
     A small run has a folder of its own, so it can never overwrite the real results.
     """
-    return ROOT if profile == "full" or isinstance(profile, StandIn) else ROOT / "build" / profile
+    return ROOT if profile == "full" else ROOT / "build" / profile
 
 
 def runs(profile: str) -> Path:

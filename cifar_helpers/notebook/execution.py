@@ -10,6 +10,7 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from cifar_helpers.core import files, paths
+from cifar_helpers.report import generated
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
@@ -18,7 +19,8 @@ PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths,
 def execute(name: str, profile: str) -> int:
     """Run notebooks/<name>.ipynb with the profile; 0, or 1 after naming the cell that failed.
 
-    The result is written when all cells have run. A half-run notebook stays as <name>.failed.ipynb. A second process
+    The result is written when all cells have run, and what an earlier run wrote for the report and this one did not is
+    removed. A half-run notebook stays as <name>.failed.ipynb. A second process
     that executes the same notebook waits for the first.
     """
     source = paths.ROOT / "notebooks" / f"{name}.ipynb"
@@ -39,6 +41,7 @@ def execute(name: str, profile: str) -> int:
 def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
     os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile}
+    before = generated.of_notebook(output.stem, profile)
     try:
         papermill.execute_notebook(
             source, failed, parameters={"profile": profile}, cwd=source.parent, kernel_name="python3", start_timeout=180
@@ -56,6 +59,8 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
         return 1
     clean(failed)
     failed.replace(output)
+    for file in generated.remove_unwritten(output.stem, profile, before):
+        print(f"{source.name} does not write {file.name} any more: removed", file=sys.stderr)
     return 0
 
 

@@ -3,7 +3,6 @@
 from .checksums import DamagedRecord, checksum_ok, update_checksum, write_checksums
 from .provenance import device_name, revision
 from .record import Run, find, load, write
-from .stand_in import shown
 from .training import OtherHistory, get, get_all
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "get_all",
     "load",
     "revision",
-    "shown",
     "update_checksum",
     "write",
     "write_checksums",

@@ -1,65 +1,93 @@
-"""The report's appendix: a row for every run."""
+"""All runs: a row for each in runs/index.csv, a row per experiment in the report's appendix."""
+
+import dataclasses
+import sys
 
 import pandas as pd
 
 from cifar_helpers import records
-from cifar_helpers.core import paths
+from cifar_helpers.core import files, paths
 from cifar_helpers.records import Run
+from cifar_helpers.report.latex import escape
+from cifar_helpers.report.tables import tabular
+from cifar_helpers.train import Config
 
 
-def runs_table(profile: str) -> pd.DataFrame:
-    """A row per record of the profile's folder, indexed by experiment and record; small runs that stand in are told.
+def runs_index(profile: str) -> pd.DataFrame:
+    """A row per record of the profile's folder, sorted by experiment and name.
 
-    Rate is the learning rate of the config. Accuracy is the last epoch's, in percent, of the images in Evaluated: test
-    images, or images held out of the training images.
+    changes: the config's fields that are not at their default, `name=value` each, but for those that have a column.
+    accuracy: the last epoch's, in percent, of the images in `evaluated` (test, or validation: held out of the training
+    images). seconds: by the clock. A field that a record does not have, since it is older, is empty. A damaged record
+    is named and left out.
     """
-    found = [records.load(file.parent) for file in sorted(paths.runs(profile).glob("*/*/run.json"))]
-    devices = {device: chr(ord("A") + at) for at, device in enumerate(sorted({run.device for run in found}))}
+    rows = []
+    for file in sorted(paths.runs(profile).glob("*/*/run.json")):
+        try:
+            rows.append(_row(records.load(file.parent)))
+        except ValueError as error:  # a damaged record does not take the report of all others with it
+            print(f"left out of the list of runs: {error}", file=sys.stderr)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.astype(dict.fromkeys(("epochs", "seed", "parameters", "multiply_adds", "threads"), "Int64"))
+
+
+COLUMNS = ["experiment", "name", "hash", "changes", "epochs", "seed", "evaluated", "accuracy", "diverged"]
+COLUMNS += ["parameters", "multiply_adds", "seconds", "cpu_seconds", "device", "threads", "matrix_units", "revision"]
+
+
+def write_index(profile: str) -> None:
+    """Write runs_index as runs/index.csv."""
+    files.write(paths.runs(profile) / "index.csv", runs_index(profile).to_csv(index=False))
+
+
+def _row(run: Run) -> dict:
+    record, config = run.record, run.config
+    cpu = record.get("cpu_seconds")
+    return {column: record.get(column) for column in COLUMNS} | {
+        "experiment": run.folder.parent.name,
+        "changes": _changes(config),
+        "evaluated": config.evaluate,
+        "accuracy": round(record[f"{config.evaluate}_accuracy"], 4),
+        "seconds": round(record["seconds"], 1),
+        "cpu_seconds": None if cpu is None else round(cpu, 1),
+        "device": run.device,
+    }
+
+
+def _changes(config: Config) -> str:
+    """`loss=mse width=0.25`: the fields that are not at their default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)} | {"hidden": []}
+    changed = {name: value for name, value in config.to_dict().items() if value != defaults[name]}
+    own_column = ("epochs", "seed", "evaluate")
+    return " ".join(f"{name}={value}".replace(" ", "") for name, value in changed.items() if name not in own_column)
+
+
+def experiments_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row per experiment of a runs_index: how many runs and seeds, their epochs, hours in all, devices as letters.
+
+    attrs["devices"] says which device each letter is.
+    """
+    letters = {device: chr(ord("A") + at) for at, device in enumerate(sorted(runs["device"].unique()))}
     rows = [
-        _row(run, devices[run.device])
-        for run in sorted(found, key=lambda run: (run.record["experiment"], run.record["profile"]))
+        {
+            "Experiment": name,
+            "Runs": len(group),
+            "Seeds": group["seed"].nunique(),
+            "Epochs": " to ".join(map(str, sorted({group["epochs"].min(), group["epochs"].max()}))),
+            "Hours": group["seconds"].sum() / 3600,
+            "Devices": ", ".join(sorted({letters[device] for device in group["device"]})),
+        }
+        for name, group in runs.groupby("experiment")
     ]
-    table = pd.DataFrame(rows, columns=["Experiment", "Record", *COLUMNS]).set_index(["Experiment", "Record"])
-    table.attrs["devices"] = {letter: device for device, letter in devices.items()}
+    table = pd.DataFrame(rows, columns=["Experiment", "Runs", "Seeds", "Epochs", "Hours", "Devices"])
+    table.attrs["devices"] = {letter: device for device, letter in letters.items()}
     return table
 
 
-COLUMNS = ["Images", "Epochs", "Width", "Rate", "Seed", "Evaluated", "Accuracy", "Seconds", "Device"]
-
-
-def _row(run: Run, device: str) -> tuple:
-    record, config = run.record, run.config
-    return (
-        record["experiment"] + ("" if record["profile"] == "full" else f" ({record['profile']})"),
-        run.folder.name,
-        config.images or "all",
-        record["epochs"],
-        f"{config.width:g}",
-        f"{config.learning_rate:g}",
-        config.seed,
-        {"test": "test", "validation": "held out"}[config.evaluate],
-        "diverged" if record["diverged"] else f"{record[f'{config.evaluate}_accuracy']:.2f}",
-        round(record["seconds"]),
-        device,
-    )
-
-
-def runs_tex(profile: str) -> str:
-    """The table as a LaTeX longtable, an experiment's name above its runs, after a line on devices and hours in all."""
-    table = runs_table(profile)
-    experiments = table.index.get_level_values("Experiment")
-    style = table.droplevel("Experiment").rename_axis(None).style.format(escape="latex")
-    style = style.format_index(escape="latex", axis=0).format_index(escape="latex", axis=1)
-    head, rows = style.to_latex(environment="longtable", hrules=True, column_format="@{}l" + "r" * 9 + "@{}").split(
-        "\\endlastfoot\n"
-    )
-    lines, before = [], None
-    for line, experiment in zip(rows.splitlines(), [*experiments, None]):
-        if experiment and experiment != before:
-            lines.append(rf"\multicolumn{{10}}{{@{{}}l}}{{\textbf{{{experiment.replace('_', chr(92) + '_')}}}}} \\*")
-        lines.append(line)
-        before = experiment
+def experiments_tex(profile: str) -> str:
+    """experiments_table of all runs, after a line on devices and hours in all."""
+    runs = runs_index(profile)
+    table = experiments_table(runs)
     devices = "; ".join(f"{letter}: {device}" for letter, device in table.attrs["devices"].items())
-    hours = table["Seconds"].sum() / 3600
-    text = f"{len(table)} runs, {hours:.1f} hours in all. Devices: {devices}."
-    return "\n".join([text, "", f"{head}\\endlastfoot", *lines])
+    text = f"{len(runs)} runs, {runs['seconds'].sum() / 3600:.1f} hours in all. Devices: {devices or 'none'}."
+    return f"{escape(text)}\n\n{tabular(table, column_format='lrrrrl')}"

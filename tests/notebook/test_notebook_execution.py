@@ -59,6 +59,24 @@ def test_notebook_runs_with_the_profile_and_is_cleaned(project):
     assert not (project / "build/smoke/notebooks/01_good.failed.ipynb").exists()
 
 
+def test_what_a_notebook_does_not_write_any_more_is_removed(project, capsys):
+    generated = project / "build/smoke/report/generated"
+    generated.mkdir(parents=True)
+    for name in ("01_gone.table.tex", "01_gone.tex", "02_other.tex", "conclusions.tex"):
+        (generated / name).write_text("of before")
+    save = "from cifar_helpers.core import paths\nfrom pathlib import Path\n"
+    save += f"paths.ROOT = Path({str(project)!r})\nfrom cifar_helpers import report\n"
+    save += "report.save_numbers({'number': 1}, '01_numbers', profile)"
+    write(project, "01_good", save, "1 / 0")
+    assert execution.execute("01_good", "smoke") == 1
+    assert len(list(generated.iterdir())) == 5  # it may not have come to what is missing
+    write(project, "01_good", save)
+    assert execution.execute("01_good", "smoke") == 0
+    left = sorted(file.name for file in generated.iterdir())
+    assert left == ["01_numbers.tex", "02_other.tex", "conclusions.tex"]
+    assert "01_good.ipynb does not write 01_gone.tex any more: removed" in capsys.readouterr().err
+
+
 def test_unknown_notebook_lists_the_choices(project, capsys):
     write(project, "01_good")
     assert __main__.main(["notebook", "01_goood", "--profile", "smoke"]) == 1

@@ -294,15 +294,14 @@ def test_a_file_that_is_gone_is_a_damaged_record(record):
         records.load(record)
 
 
-def test_damaged_runs_are_not_replaced_by_small_ones(tmp_path, monkeypatch, record):
+def test_damaged_runs_are_not_taken_for_missing_ones(tmp_path, monkeypatch, record):
     """A run that has no record is; one whose record is damaged must not be overlooked."""
     config = records.load(record).config
-    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [config])
     monkeypatch.setattr(paths, "base", lambda profile: tmp_path / "smoke")
-    assert records.shown("full", "tiny") == "full"
+    assert records.missing([config], "full") == []
     (record / "history.csv").write_text("epoch\n")
     with pytest.raises(ValueError, match="history.csv of the record .* is damaged"):
-        records.shown("full", "tiny")
+        records.missing([config], "full")
 
 
 class Evil:
@@ -420,27 +419,6 @@ def test_get_all_on_any_executor_keeps_the_others_when_one_fails(results, monkey
     with concurrent.futures.ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="batch_size 101"):
         experiments.get_all("tiny", "smoke", executor=pool)
     assert all(records.find(config, "smoke") for config in good)
-
-
-def test_small_runs_stand_in_until_the_full_ones_are_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
-    small, full = TINY, dataclasses.replace(TINY, epochs=2)
-    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [full if profile == "full" else small])
-    shown = records.shown("full", "tiny")
-    assert shown == "quick" and experiments.get_all("tiny", shown)[0].record["profile"] == "quick"
-    assert records.find(small, "full") and not records.find(small, "quick")  # committed, beside the full ones
-    run = records.get(full, "tiny", "full")
-    assert records.shown("full", "tiny") == "full" and records.shown("quick", "tiny") == "quick"
-    monkeypatch.setitem(experiments.KEEP, "tiny", ["weights"])
-    assert not run.keep and records.shown("full", "tiny") == "quick"
-
-
-def test_no_stand_in_while_a_sweep_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    assert records.shown("full", "losses_tuned") == "quick"
-    with pytest.raises(ValueError, match="unknown experiment 'loses'"):
-        records.shown("full", "loses")
 
 
 def redirect(folder):

@@ -1,0 +1,59 @@
+"""The original's conclusions, put to our runs: a file per notebook, one table in the PDF and in the README."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cifar_helpers import experiments
+from cifar_helpers.analysis import statistics
+from cifar_helpers.core import files, paths
+from cifar_helpers.report import generated
+
+CLAIM = ["The original says", "These runs", "Effect", "Could its evidence show it?"]
+
+
+def save_claims(claims: list[tuple[str, str, str, str]], name: str, profile: str) -> None:
+    """Write generated/<name>.csv ("03_conclusions"): conclusions of the original, in the columns of CLAIM.
+
+    An effect is a difference with its interval, as text. `conclusions` puts those of all notebooks together.
+    """
+    generated.check_name(name)
+    files.write(paths.generated(profile) / f"{name}.csv", pd.DataFrame(claims, columns=CLAIM).to_csv(index=False))
+
+
+def conclusions(profile: str) -> pd.DataFrame:
+    """A row per conclusion of the original, in the columns of CLAIM and the order of the notebooks."""
+    found = sorted(paths.generated(profile).glob("*_conclusions.csv"))
+    rows = [pd.read_csv(file, dtype=str, keep_default_na=False) for file in found]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=CLAIM)
+
+
+def write_conclusions(readme: Path) -> None:
+    """Put the committed conclusions into the README, between its two comments that name them."""
+    found = conclusions("full")
+    rows = [CLAIM, ["---"] * len(CLAIM), *found[CLAIM].to_numpy().tolist()]
+    lines = ["| " + " | ".join(text.replace("|", "/") for text in row) + " |" for row in rows]
+    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- conclusions -->\n")
+    _, end, after = rest.partition("<!-- end of conclusions -->")
+    if not end:
+        raise ValueError(f"{readme} has lost the comments between which the conclusions stand")
+    note = f"Ablations: {experiments.described(experiments.ablation('full'), 'full')} {chance(found)}"
+    files.write(readme, before + "\n".join(["<!-- conclusions -->", *lines, "", note, end]) + after)
+
+
+def verdicts(found: pd.DataFrame) -> dict[str, int | str]:
+    """How many of the original's conclusions hold, hold in part, fall, or stay open: by a verdict's first words.
+
+    And what chance alone would show among their intervals.
+    """
+    words = found[CLAIM[1]]
+    part = words.str.startswith(("holds in part", "can be shown"))
+    hold, unclear = words.str.startswith("holds") & ~part, words.str.startswith("cannot")
+    of = {"Count": words.notna(), "Hold": hold, "Part": part, "Open": unclear, "Fall": ~(hold | part | unclear)}
+    counts = {f"conclusions{name}": int(rows.sum()) for name, rows in of.items()}
+    return counts | {"conclusionsChance": chance(found)}
+
+
+def chance(found: pd.DataFrame) -> str:
+    """A sentence: how many of the intervals among the effects would leave out zero by chance alone."""
+    return statistics.chance(int(found[CLAIM[2]].str.count(r"\[").sum()))

@@ -1,0 +1,52 @@
+"""Tables on disk, as LaTeX's booktabs."""
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from cifar_helpers.report import generated
+from cifar_helpers.report.latex import escape
+
+COMPARISON = {
+    "rate": "Rate",
+    "strength": "Strength",
+    "train": "Train %",
+    "mean": "Test %",
+    "sd": "s.d.",
+    "n": "Seeds",
+    "diverged": "Diverged",
+    "difference": "Difference",
+    "low": "95 % low",
+    "high": "95 % high",
+}
+
+
+def save_table(frame: pd.DataFrame, name: str, profile: str, caption: str = "", **options) -> None:
+    """Write generated/<name>.tex, a booktabs tabular of the frame; `options` are those of Styler.format.
+
+    Text is escaped, floats have two decimals, a missing value is a dash, mere row numbers are left out. With a caption
+    the table stands in the report's appendix.
+    """
+    generated.check_name(name)
+    generated.write(name, tabular(frame, **options), profile)
+    if caption:
+        generated.write_caption("table", name, caption, profile)
+
+
+def save_comparison(table: pd.DataFrame, what: str, name: str, profile: str) -> None:
+    """save_table for a `statistics.table`: the columns of COMPARISON that it has; `what` heads the options' column."""
+    table = table[[column for column in COMPARISON if column in table]].rename(columns=COMPARISON)
+    save_table(table.rename_axis(what).reset_index(), name, profile)
+
+
+def tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -> str:
+    """The frame as a tabular; see save_table."""
+    numbered = isinstance(frame.index, pd.RangeIndex)
+    frame = frame.apply(lambda column: column if is_numeric_dtype(column) else column.map(_escaped))
+    frame = frame.rename(index=_escaped, columns=_escaped).rename_axis(index=_escaped, columns=_escaped)
+    style = frame.style.format(**{"precision": 2, "na_rep": "--", **options})
+    style = style.hide(axis="index") if numbered else style
+    return style.to_latex(hrules=True, column_format=column_format)
+
+
+def _escaped(cell):
+    return escape(cell) if isinstance(cell, str) else cell

@@ -1,0 +1,78 @@
+"""Figures on disk."""
+
+import errno
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from pypdf import PdfReader
+
+from cifar_helpers import report
+from cifar_helpers.core import paths
+from cifar_helpers.report import plots
+
+
+@pytest.mark.parametrize("epochs", [1, 4, 100])
+@pytest.mark.parametrize("held", ["test", "validation"])
+def test_convergence_shows_both_quantities_of_both_sets(history, epochs, held):
+    figure = plots.convergence(history(epochs, held), "ResNet18")
+    loss, accuracy = figure.axes
+    assert [list(line.get_ydata()) for line in loss.lines] == [[1.5] * epochs, [2.0] * epochs]
+    assert [list(line.get_ydata()) for line in accuracy.lines] == [[40.0] * epochs, [30.0] * epochs]
+    assert figure.get_suptitle() == "ResNet18" and loss.get_xlabel() == "epoch"
+    if epochs == 1:  # a line through one point cannot be seen
+        assert all(line.get_marker() == "o" for line in loss.lines)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("profile, mark", [("smoke", "SYNTHETIC"), ("quick", "quick profile"), ("full", None)])
+def test_figure_is_marked_once_by_its_profile(root, figure, profile, mark):
+    report.save_figure(figure, "03_a", profile)
+    report.save_figure(figure, "03_a", profile)
+    assert [text.get_text() for text in figure.texts] == ([mark] if mark else [])
+    assert sorted(p.name for p in paths.figures(profile).iterdir()) == ["03_a.pdf", "03_a.png"]
+    assert (mark or "") in PdfReader(paths.figures(profile) / "03_a.pdf").pages[0].extract_text()
+
+
+@pytest.mark.parametrize("name", ["a", "activation_curves", "3_curves", "03-curves", "../03_curves", "03_", "", "03_ü"])
+def test_name_without_its_notebook_is_refused(root, figure, name):
+    with pytest.raises(ValueError, match="the notebook's two digits"):
+        report.save_figure(figure, name, "full")
+    assert not (root / "figures").exists()
+
+
+def test_images_of_a_pdf_keep_their_own_pixels(root):
+    figure, axis = plt.subplots(figsize=(2, 2))
+    axis.imshow(np.zeros((4, 6)))
+    covering = axis.imshow(np.ones((4, 6)), alpha=0.5)
+    report.save_figure(figure, "03_a", "full")
+    page = PdfReader(paths.figures("full") / "03_a.pdf").pages[0]
+    assert [image.image.size for image in page.images] == [(6, 4), (6, 4)]
+    assert covering.get_interpolation() == plt.rcParams["image.interpolation"]  # the PNG is drawn as before
+    plt.close(figure)
+
+
+def test_same_figure_makes_the_same_file(root, history):
+    for name in ("03_a", "03_b"):
+        report.save_figure(plots.convergence(history(3)), name, "full")
+    assert (root / "figures/03_a.pdf").read_bytes() == (root / "figures/03_b.pdf").read_bytes()
+    plt.close("all")
+
+
+def test_a_full_disk_leaves_both_files_of_a_figure_as_they_were(root, figure, monkeypatch):
+    report.save_figure(figure, "03_a", "full")
+    before = {file.name: file.read_bytes() for file in (root / "figures").iterdir()}
+    figure.suptitle("another")
+    savefig = Figure.savefig
+
+    def full(self, file, **options):
+        if file.suffix == ".png":
+            file.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        savefig(self, file, **options)
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="03_a.png could not be written .*No space left.*free some disk space"):
+        report.save_figure(figure, "03_a", "full")
+    assert {file.name: file.read_bytes() for file in (root / "figures").iterdir()} == before

@@ -1,0 +1,25 @@
+"""What a notebook does not write any more is removed when it has run."""
+
+import pandas as pd
+
+from cifar_helpers import report
+from cifar_helpers.report import generated
+
+
+def names(root):
+    return sorted(file.name for folder in ("figures", "report/generated") for file in (root / folder).iterdir())
+
+
+def test_only_what_this_notebook_did_not_write_is_removed(root, figure):
+    for number in ("03", "11"):
+        report.save_figure(figure, f"{number}_a", "full", caption="A caption.")
+        report.save_table(pd.DataFrame({"a": [1]}), f"{number}_b", "full")
+        report.save_numbers({"number": 1}, f"{number}_numbers", "full")
+    (root / "figures/.11_a.4711.pdf").write_bytes(b"of a run that was killed")
+    all_of_03 = [name for name in names(root) if name.startswith("03")]
+    before = generated.of_notebook("11_batch_sizes", "full")
+    report.save_figure(figure, "11_a", "full")  # the same picture, without a caption now
+    report.save_numbers({"number": 1}, "11_numbers", "full")
+    removed = generated.remove_unwritten("11_batch_sizes", "full", before)
+    assert sorted(file.name for file in removed) == [".11_a.4711.pdf", "11_a.figure.tex", "11_b.tex"]
+    assert names(root) == sorted([*all_of_03, "11_a.pdf", "11_a.png", "11_numbers.tex"])

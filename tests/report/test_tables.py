@@ -1,0 +1,58 @@
+"""Tables and numbers on disk."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cifar_helpers import report
+
+
+def test_table_is_escaped_and_rounded(root):
+    frame = pd.DataFrame({"Net_work": ["dla_x&y", "b"], "Accuracy (%)": [92.061, np.nan], "Size": [11173962, 2]})
+    report.save_table(frame, "02_table_1", "quick", thousands=",")
+    text = (root / "build/quick/report/generated/02_table_1.tex").read_text()
+    assert text.startswith("% profile: quick\n\\begin{tabular}{lrr}\n\\toprule\n")
+    assert r"Net\_work & Accuracy (\%) & Size \\" in text
+    assert r"dla\_x\&y & 92.06 & 11,173,962 \\" in text and r"b & -- & 2 \\" in text
+
+
+def test_index_and_whole_numbers_with_gaps_are_shown(root):
+    frame = pd.DataFrame({"n": pd.array([1234, None], dtype="Int64")}, index=pd.Index(["a_b", "c"], name="of_what"))
+    report.save_table(frame, "02_t", "full", thousands=",")
+    text = (root / "report/generated/02_t.tex").read_text()
+    assert r"a\_b & 1,234 \\" in text and r"c & -- \\" in text and r"of\_what" in text
+
+
+def test_comparison_has_the_columns_it_knows_under_their_titles(root):
+    table = pd.DataFrame({"mean": [50.0], "spam": [1], "low": [-1.0]}, index=["ReLU"])
+    report.save_comparison(table, "Activation", "03_t", "full")
+    assert r"Activation & Test \% & 95 \% low \\" in (root / "report/generated/03_t.tex").read_text()
+
+
+def test_numbers_become_macros(root):
+    numbers = {"net": "a_b", "size": np.int64(11173962), "accuracy": np.float32(92.061), "loss": float("nan")}
+    report.save_numbers(numbers, "02_numbers", "full")
+    assert (root / "report/generated/02_numbers.tex").read_text().splitlines() == [
+        "% profile: full",
+        r"\newcommand{\net}{a\_b}",
+        r"\newcommand{\size}{11,173,962}",
+        r"\newcommand{\accuracy}{92.06}",
+        r"\newcommand{\loss}{n/a}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "best_model", "", "über"])
+def test_number_that_latex_cannot_name_is_refused(root, name):
+    with pytest.raises(ValueError, match="letters only"):
+        report.save_numbers({name: 1}, "02_numbers", "quick")
+
+
+@pytest.mark.parametrize("name", ["table_1", "../02_table_1", "02_a.b"])
+def test_file_that_no_notebook_owns_is_refused(root, name):
+    for save in (
+        lambda: report.save_table(pd.DataFrame({"a": [1]}), name, "quick"),
+        lambda: report.save_numbers({"a": 1}, name, "quick"),
+        lambda: report.save_claims([], name, "quick"),
+    ):
+        with pytest.raises(ValueError, match="cannot name a file"):
+            save()

@@ -23,7 +23,7 @@ figure's name in it (search for the name); the heading is the one above that cel
 | --- | --- | --- | --- | --- |
 """
 # What reads an experiment's records without naming it in the notebook.
-READERS = {"networks": "inside", "study": "search"}
+READERS = {"networks": "grad_cam_networks", "study": "search"}
 
 
 @dataclass(frozen=True)

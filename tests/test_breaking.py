@@ -29,7 +29,9 @@ from cifar_helpers.notebook import execution
 from cifar_helpers.train import Config
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["cifar_helpers.runs", "cifar_helpers.pipeline", "pytest", "jupyter_client.manager"])
+FORKS.set_forkserver_preload(
+    ["cifar_helpers.experiments", "cifar_helpers.notebook.execution", "pytest", "jupyter_client.manager"]
+)
 TINY = Config(
     "resnet18",
     width=0.125,
@@ -174,7 +176,7 @@ def test_disk_full_at_a_checkpoint_keeps_the_last_one(tmp_path, cifar):
         with pytest.raises(OSError, match=f"the checkpoint {checkpoint} could not be written .*free some disk space"):
             train.train(config, cifar, device="cpu", checkpoint=checkpoint, after_epoch=fill)
     assert list(tmp_path.iterdir()) == [checkpoint]
-    assert len(torch.load(checkpoint, weights_only=True)["rows"]) == 1
+    assert len(torch.load(checkpoint, weights_only=True)["progress"]["rows"]) == 1
     resumed = train.train(config, cifar, device="cpu", checkpoint=checkpoint)
     assert resumed.history.drop(columns="seconds").equals(whole)
 
@@ -251,7 +253,7 @@ def test_interrupted_command_is_one_line_and_goes_on(results, monkeypatch):
     assert "Traceback" not in told
     assert told.splitlines()[-1] == "interrupted; the same command goes on from the last epoch"
     (checkpoint,) = results.glob("checkpoints/*.pt")
-    done = len(torch.load(checkpoint, weights_only=True)["rows"])
+    done = len(torch.load(checkpoint, weights_only=True)["progress"]["rows"])
     assert 0 < done < 12
     process = start(command, results, [config], *arguments)
     assert ended(process) == 0 and "after 12 epochs" in (results / f"{process.pid}.out").read_text()
@@ -288,7 +290,7 @@ def test_interrupted_notebook_goes_on_when_the_cell_is_run_again(results):
         reply = client.get_shell_msg(timeout=60)
         assert reply["parent_header"]["msg_id"] == asked and reply["content"]["ename"] == "KeyboardInterrupt"
         (checkpoint,) = results.glob("checkpoints/*.pt")
-        assert 0 < len(torch.load(checkpoint, weights_only=True)["rows"]) < 12
+        assert 0 < len(torch.load(checkpoint, weights_only=True)["progress"]["rows"]) < 12
         with files.lock(checkpoint.with_suffix(".lock"), "held"):
             pass
         assert client.execute_interactive(cell, output_hook=ignore)["content"]["status"] == "ok"

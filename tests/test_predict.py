@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_helpers import __main__, data, experiments, predict, records, train
+from cifar_helpers import cli, data, experiments, predict, records, train
 from cifar_helpers.analysis import calibration
 from cifar_helpers.core import paths
 from cifar_helpers.data.download import CACHE
@@ -39,7 +39,7 @@ def picture(path, number=0):
 
 
 def asked(run, *arguments):
-    return __main__.main(["predict", *map(str, arguments), "--model", str(run.folder)])
+    return cli.main(["predict", *map(str, arguments), "--model", str(run.folder)])
 
 
 def test_files_folders_and_broken_pictures(run, tmp_path, capsys):
@@ -129,7 +129,7 @@ def test_without_a_run_on_the_validation_split_the_logits_stay_as_they_are(run, 
 
 
 def test_without_weights_the_command_is_told(results, capsys):
-    assert __main__.main(["predict", "x.png"]) == 1
+    assert cli.main(["predict", "x.png"]) == 1
     assert "python -m cifar_helpers train fast_wide fast --profile full" in capsys.readouterr().err
     records.write(experiments.fast("smoke")[1], trained_for_a_moment(), "fast", "smoke", "cpu")
     with pytest.raises(ValueError, match="no weights .* train fast_wide fast --profile smoke"):
@@ -142,7 +142,7 @@ def trained_for_a_moment():
 
 
 def test_a_folder_without_weights_lists_those_with(run, tmp_path, capsys):
-    assert __main__.main(["predict", "x.png", "--model", str(run.folder.parent)]) == 1
+    assert cli.main(["predict", "x.png", "--model", str(run.folder.parent)]) == 1
     assert f"is no record with weights; there are {run.folder}" in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from cifar_helpers import __main__, data
+from cifar_helpers import cli, data
 from cifar_helpers.data import download
 from cifar_helpers.data.batches import Batches
 from cifar_helpers.data.download import ARCHIVE, CACHE, FOLDER, SHEETS, DataError, Remote
@@ -214,7 +214,7 @@ def test_without_a_network_the_command_says_what_to_do(tmp_path, monkeypatch, ca
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))  # no npm
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert __main__.main(["data", "--profile", "full"]) == 1
+    assert cli.main(["data", "--profile", "full"]) == 1
     told = capsys.readouterr().err.split("error: ")[1]
     for part in ("npm is not installed", "mirror of the archive: ", "official archive: ", "set CIFAR_DATA"):
         assert told.count(part) == 1

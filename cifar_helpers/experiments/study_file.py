@@ -22,7 +22,7 @@ WAIT = 60  # seconds for another process to let go of the file
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # heartbeats are
 warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # what stops a search is said in an exception
 
 
 class _Storage(optuna.storages.RDBStorage):
@@ -85,14 +85,15 @@ def explained(file: Path, errors=(sqlalchemy.exc.SQLAlchemyError, StorageInterna
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, sqlite3.Error):
             cause = cause.__cause__
+        text = " ".join(str(cause or error).split())  # one line
         code = getattr(cause, "sqlite_errorname", "")
         if any(name in code for name in ("BUSY", "LOCK", "FULL", "IOERR", "READONLY", "CANTOPEN", "PERM")):
             raise OSError(
-                f"{file} could not be read or written ({cause}): free some disk space, allow writing there, or wait "
+                f"{file} could not be read or written ({text}): free some disk space, allow writing there, or wait "
                 "for the process that holds it, and give the same command again; what ended is kept"
             ) from error
         raise ValueError(
-            f"{file} is damaged ({cause or error}): restore it (git restore, where it is committed), or move it away "
+            f"{file} is damaged ({text}): restore it (git restore, where it is committed), or move it away "
             "to begin anew; what has a record is not trained again"
         ) from error
 

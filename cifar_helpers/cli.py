@@ -125,7 +125,9 @@ def _line(run, profile: str, experiment: str, configs: list) -> str:
     record, fields = run.record, [config.to_dict() for config in configs]
     own = run.config.to_dict()
     apart = [
-        f"{name.replace('_', ' ')} {value}" for name, value in own.items() if any(f[name] != value for f in fields)
+        f"{name.replace('_', ' ')} {value}".split("@")[0]  # a schedule's name without its hash
+        for name, value in own.items()
+        if any(config[name] != value for config in fields)
     ]
     place = 1 + next((number for number, other in enumerate(configs) if other.hash == run.config.hash), 0)
     measured = record.get("test_accuracy", record.get("validation_accuracy"))

@@ -79,16 +79,17 @@ def begin(profile: str, trials: int = 0) -> None:
         if not file.exists():
             study_file.create(file, {"base": _shared(base)}, baseline(base))
     study = study_file.load(file, write=True)
-    if study.user_attrs["base"] != _shared(base):
+    if study.user_attrs.get("base") != _shared(base):
         raise ValueError(
             f"{file} was begun from another baseline than today's, experiments.ablation: move it away to begin anew"
         )
     seconds = study_file.GRACE + study_file.HEARTBEAT
     end, text = time.monotonic() + seconds, f"{profile} search: up to {seconds} s until it is known which trials go on"
-    while _under_way(study, profile) and time.monotonic() < end:
-        print(text, end="\n" * bool(text), flush=True)
-        text = ""
-        time.sleep(1)
+    with study_file.explained(file):
+        while _under_way(study, profile) and time.monotonic() < end:
+            print(text, end="\n" * bool(text), flush=True)
+            text = ""
+            time.sleep(1)
 
 
 def work(profile: str, trials: int = 0, device: str | None = None) -> optuna.Study:
@@ -208,21 +209,23 @@ def _train(
                 value = _accuracy(trial, config, cifar, profile, device)
             except optuna.TrialPruned:
                 value = None
-            trial.set_user_attr("checksum", study_file.checksum(study.trials[trial.number], value))
+            told = study.trials[trial.number]
+            last = value if value is not None else list(told.intermediate_values.values())[-1]
+            trial.set_user_attr("checksum", study_file.checksum(told, last))
             done = study.tell(trial, value, TrialState.PRUNED if value is None else None)
     except UpdateFinishedTrialError:
         print(f"{profile} search, trial {trial.number}: it stood still, and another process tries it again", flush=True)
         return
     except BaseException:
-        with contextlib.suppress(OptunaError):  # else its missing heartbeats tell
+        with contextlib.suppress(OptunaError, ValueError):  # the disk is full: missing heartbeats tell; or it has ended
             study.tell(trial, state=TrialState.FAIL)
             optuna.storages.RetryHeartbeatStaleTrialCallback()(study, study.trials[trial.number])
         raise
-    told = ", ".join(f"{name} {value}" for name, value in settings(trial.params).items())
+    chosen = ", ".join(f"{name} {value}" for name, value in settings(trial.params).items())
     ended = "pruned" if value is None else "ended"
     print(
         f"{profile} search, trial {done.number}: {done.value:.2f} % of held-out images, {ended} after epoch "
-        f"{len(done.intermediate_values)}, {done.user_attrs['seconds']:.0f} s: {told}",
+        f"{len(done.intermediate_values)}, {done.user_attrs['seconds']:.0f} s: {chosen}",
         flush=True,
     )
 

@@ -78,7 +78,7 @@ def test_a_trial_that_lags_is_pruned_and_leaves_no_record(results, monkeypatch):
     study = search.run("smoke", trials=2, device="cpu")
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.PRUNED]
     assert len(list(paths.runs("smoke").rglob("run.json"))) == 1
-    table = search.table(study)
+    table = search.table(search.study("smoke"))
     assert list(table["state"]) == ["COMPLETE", "PRUNED"] and list(table["epochs"]) == [2, 1]
     assert table["validation accuracy"].notna().all() and (table["seconds"] > 0).all()
 
@@ -208,7 +208,14 @@ def test_a_process_that_stood_still_loses_its_trial_and_both_go_on(results):
     """As a laptop's that was closed, or by Ctrl-Z."""
     still = start(results)
     until_training(still)
-    still.send_signal(signal.SIGSTOP)
+    journal = search._file("smoke").with_name("study-smoke.db-journal")
+    while True:  # not in the middle of a heartbeat, which would hold the file
+        still.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        if not journal.exists():
+            break
+        still.send_signal(signal.SIGCONT)
+        time.sleep(0.1)
     other = start(results)
     try:
         end = time.monotonic() + 100

@@ -224,10 +224,12 @@ def test_a_process_that_stood_still_loses_its_trial_and_both_go_on(results):
             time.sleep(0.5)
     finally:
         still.send_signal(signal.SIGCONT)
+    other.stdin.write("\n" * 10)  # each waits for the other's trials
+    other.stdin.flush()
     out, error = still.communicate("\n" * 10, timeout=300)
     assert still.returncode == 0 and error == "", error
     assert "trial 0: it stood still" in out
-    out, error = other.communicate("\n" * 10, timeout=300)
+    out, error = other.communicate(timeout=300)
     assert other.returncode == 0 and error == "", error
     assert sorted(states()) == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
 

@@ -81,7 +81,7 @@ $(STEPS)/data: $(SETUP)
 # A process per core, up to four: the cells of a notebook, and tests that share a browser, stay in one of them.
 SIDE_BY_SIDE := OMP_NUM_THREADS=1 pytest --numprocesses=$(WORKERS)
 test: $(TEST_SETUP)
-	ruff check . && ruff format --check . && mypy
+	ruff check . && ruff format --check . && mypy && lint-imports --no-logo
 	$(SIDE_BY_SIDE) --dist=loadgroup
 	$(MAKE) report PROFILE=smoke
 	CIFAR_PROFILE=smoke $(SIDE_BY_SIDE) --dist=loadscope --nbval-lax --nbval-current-env notebooks

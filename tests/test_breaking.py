@@ -22,7 +22,7 @@ import torch
 from jupyter_client.manager import start_new_kernel
 from notebook.test_notebook_execution import project, write  # noqa: F401 (a fixture)
 
-from cifar_helpers import __main__, data, experiments, records, train
+from cifar_helpers import cli, data, experiments, records, train
 from cifar_helpers.core import files, paths
 from cifar_helpers.data import download, formats
 from cifar_helpers.notebook import execution
@@ -66,7 +66,7 @@ def command(folder, configs, *arguments):
     experiments.EXPERIMENTS["tiny"], experiments.KEEP["tiny"] = lambda profile: configs, KEEP
     for stream, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / f"{os.getpid()}.{name}", os.O_WRONLY | os.O_CREAT), stream)
-    sys.exit(__main__.main(list(arguments)))
+    sys.exit(cli.main(list(arguments)))
 
 
 def start(function, *arguments):
@@ -197,12 +197,12 @@ def test_disk_full_at_a_notebook(project, capsys, monkeypatch):  # noqa: F811
     write(project, "01_long", "print(100_000 * 'long ')")
     arguments = ["notebook", "01_long", "--profile", "smoke"]
     with full_disk(100_000):
-        assert __main__.main(arguments) == 1
+        assert cli.main(arguments) == 1
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(told) == 1 and "01_long.failed.ipynb could not be written" in told[0] and "free some disk" in told[0]
     output = project / "build/smoke/notebooks/01_long.ipynb"
     assert not output.exists()
-    assert __main__.main(arguments) == 0
+    assert cli.main(arguments) == 0
     assert "long" in str(nbformat.read(output, as_version=4).cells[2].outputs)
 
 
@@ -334,14 +334,14 @@ def living(group):
 
 READ_ONLY = """if True:
     import json
-    from cifar_helpers import __main__
+    from cifar_helpers import cli
     from cifar_helpers.experiments import search
     codes = [
-        __main__.main(["train", "table_1_recipe", "--profile", "full"]),
-        __main__.main(["train", "grad_cam_networks", "--profile", "smoke"]),
-        __main__.main(["search", "--profile", "smoke"]),
-        __main__.main(["notebook", "01_data", "--profile", "full"]),
-        __main__.main(["pdf", "--profile", "full"]),
+        cli.main(["train", "table_1_recipe", "--profile", "full"]),
+        cli.main(["train", "grad_cam_networks", "--profile", "smoke"]),
+        cli.main(["search", "--profile", "smoke"]),
+        cli.main(["notebook", "01_data", "--profile", "full"]),
+        cli.main(["pdf", "--profile", "full"]),
     ]
     print(json.dumps([codes, len(search.table(search.study("full")))]))
 """
@@ -375,7 +375,7 @@ def test_read_only_checkout_shows_its_records_and_says_that_it_cannot_be_written
 
 GOES_ON = """if True:
     import shutil, sys
-    from cifar_helpers.__main__ import main
+    from cifar_helpers.cli import main
     codes = [
         main([*command, "--profile", "smoke"])
         for command in (["train", "losses"], ["notebook", "01_data"], ["pdf"])

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from cifar_helpers import __main__, data, experiments, predict, records, train
+from cifar_helpers import cli, data, experiments, predict, records, train
 from cifar_helpers.analysis import calibration
 from cifar_helpers.core import paths
 from cifar_helpers.data.batches import Batches
@@ -45,7 +45,7 @@ def picture(path, number=0):
 
 
 def predicted(run, *arguments):
-    return __main__.main(["predict", *map(str, arguments), "--model", str(run.folder)])
+    return cli.main(["predict", *map(str, arguments), "--model", str(run.folder)])
 
 
 def test_files_folders_and_broken_pictures(run, tmp_path, capsys):
@@ -149,7 +149,7 @@ def test_an_empty_name_is_not_the_current_folder(run, tmp_path, capsys, monkeypa
     printed = capsys.readouterr()
     assert printed.out.startswith("one.png: ") and len(printed.out.splitlines()) == 1
     assert "error: the name of a picture is empty" in printed.err
-    assert __main__.main(["predict", "one.png", "--model", ""]) == 1
+    assert cli.main(["predict", "one.png", "--model", ""]) == 1
     assert "error: an empty name is no record with weights" in capsys.readouterr().err
 
 
@@ -289,13 +289,13 @@ def test_weights_that_are_no_numbers_are_an_error(run, tmp_path, capsys, value):
     weights[name][0, 0] = value
     save_file(weights, damaged / "weights.safetensors")
     records.write_checksums(damaged)
-    assert __main__.main(["predict", str(picture(tmp_path / "one.png")), "--model", str(damaged)]) == 1
+    assert cli.main(["predict", str(picture(tmp_path / "one.png")), "--model", str(damaged)]) == 1
     printed = capsys.readouterr()
     assert printed.out == "" and f"error: the network of {damaged} gives NaN or infinity" in printed.err
 
 
 def test_without_weights_the_command_that_trains_them_is_named(results, capsys):
-    assert __main__.main(["predict", "x.png"]) == 1
+    assert cli.main(["predict", "x.png"]) == 1
     assert "python -m cifar_helpers train fast_wide fast --profile full" in capsys.readouterr().err
     records.write(experiments.fast("smoke")[1], trained_for_a_moment(), "fast", "smoke", "cpu")
     with pytest.raises(ValueError, match="no weights .* train fast_wide fast --profile smoke"):
@@ -308,7 +308,7 @@ def trained_for_a_moment():
 
 
 def test_a_folder_without_weights_lists_those_with(run, tmp_path, capsys):
-    assert __main__.main(["predict", "x.png", "--model", str(run.folder.parent)]) == 1
+    assert cli.main(["predict", "x.png", "--model", str(run.folder.parent)]) == 1
     assert f"is no record with weights; there are {run.folder}" in capsys.readouterr().err
 
 
@@ -318,14 +318,14 @@ def test_a_model_that_is_not_there_searches_no_file_system(run, tmp_path, capsys
     monkeypatch.setattr(os, "walk", lambda *a, **k: pytest.fail("searched"))
     monkeypatch.chdir(run.folder.parent)
     for model in ("/nonexistent", "nosuch", "../nosuch", str(tmp_path / "\x1b[31m")):
-        assert __main__.main(["predict", "x.png", "--model", model]) == 1
+        assert cli.main(["predict", "x.png", "--model", model]) == 1
         message = capsys.readouterr().err
         assert message.count(run.folder.name) == 1 and "\x1b" not in message
 
 
 def test_a_package_that_is_installed_says_where_weights_are(results, monkeypatch, capsys):
     monkeypatch.setattr(paths, "ROOT", results / "site-packages")
-    assert __main__.main(["predict", "x.png"]) == 1
+    assert cli.main(["predict", "x.png"]) == 1
     message = capsys.readouterr().err
     assert f"installed in {Path(predict.__file__).parent}, apart from its repository" in message
     assert "--model" in message

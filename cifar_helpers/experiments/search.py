@@ -1,31 +1,33 @@
 """A search over what the ablations left open, with Optuna: within a budget, stopped and continued, by several workers.
 
-The study is a text file beside the records, runs/search/study-PROFILE.log, which several processes may write. Trials
-that were trained to the end have records; pruned ones live in the study only.
+The study is an SQLite database beside the records, runs/search/study-PROFILE.db, which several processes of one machine
+may write. Trials that were trained to the end have records; pruned ones live in the study only.
 
-A trial belongs to the process that holds its file lock, which goes when the process does, however it ends. Whoever asks
-for the next trial fails those whose process is gone and queues their settings again: they do not count, and start from
-the beginning. (Optuna's own heartbeats need a database.) The seed of a trial is the number of trials before it that
-count, so one worker draws the same trials whether it was interrupted or not; with several, what is drawn depends on
-which trials have ended by then, and two searches differ.
+A process that trains a trial writes a heartbeat into the study every few seconds. A trial without one for GRACE seconds
+lost its process: it fails, does not count, and its settings are tried again from the beginning. The seed of a trial is
+the number of trials before it that count, so one worker draws the same trials whether it was interrupted or not; with
+several, what is drawn depends on which trials have ended by then, and two searches differ.
 """
 
-import json
+import contextlib
+import dataclasses
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.exceptions import OptunaError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from cifar_helpers import data, records, train
 from cifar_helpers.core import files, paths
 from cifar_helpers.core.profiles import profile as profile_of
-from cifar_helpers.experiments.baseline import RATES, ablation
+from cifar_helpers.experiments import study_file
+from cifar_helpers.experiments.baseline import RATES
 from cifar_helpers.train import Config
 
 BUDGET = {"smoke": 4, "quick": 12, "full": 40}  # trials, the baseline and the pruned ones among them
@@ -62,43 +64,61 @@ def baseline(base: Config) -> dict:
 def run(profile: str, trials: int = 0, device: str | None = None) -> optuna.Study:
     """Train until the study holds so many trials, 0 for the profile's budget; a line is printed for each.
 
-    Any number of processes may do so at once; each returns the study when all trials that are left are another's.
+    Any number of processes may do so at once; each returns the study when no trial is missing and none is under way.
     """
+    device = train.resolve_device(device)
+    begin(profile, trials)
+    return work(profile, trials, device)
+
+
+def begin(profile: str, trials: int = 0) -> None:
+    """Make the study where there is none; wait until it is known which trials under way have a living process."""
     if trials < 0:
         raise ValueError(f"a search takes one trial or more, not {trials}")
+    file, base = _file(profile), _base(profile)
+    files.folder(file.parent)
+    with _lock(profile, "search"):
+        if not file.exists():
+            study_file.create(file, {"base": _shared(base)}, baseline(base))
+    study = study_file.load(file, write=True)
+    if study.user_attrs.get("base") != _shared(base):
+        raise ValueError(
+            f"{file} was begun from another baseline than today's, experiments.ablation: move it away to begin anew"
+        )
+    seconds = study_file.GRACE + study_file.HEARTBEAT
+    end, text = time.monotonic() + seconds, f"{profile} search: up to {seconds} s until it is known which trials go on"
+    with study_file.explained(file):
+        while _under_way(study, profile) and time.monotonic() < end:
+            print(text, end="\n" * bool(text), flush=True)
+            text = ""
+            time.sleep(1)
+
+
+def work(profile: str, trials: int = 0, device: str | None = None) -> optuna.Study:
+    """What each process does of a search that has begun."""
     device = train.resolve_device(device)
-    base, cifar = replace(ablation(profile), evaluate="validation"), data.dataset(profile)
-    study, startup = _create(profile, base), BUDGET[profile] // 4
+    study, base, cifar = study_file.load(_file(profile), write=True), _base(profile), data.dataset(profile)
     # Median: half of the trials, where they are below the others. Not in the first half of a run, in which a schedule
     # that warms up or stays high looks worse than it ends.
-    study.pruner = optuna.pruners.MedianPruner(startup, n_warmup_steps=math.ceil(base.epochs / 2))
-    while owned := _next(study, profile, trials or BUDGET[profile], startup):
-        trial, lock = owned
-        with lock:
-            config = replace(base, **settings(trial.params))
-            try:
-                value, state = _accuracy(trial, config, cifar, profile, device), None
-            except optuna.TrialPruned:
-                value, state = None, TrialState.PRUNED
-            done = study.tell(trial, value, state)
-        told = ", ".join(f"{name} {value}" for name, value in settings(trial.params).items())
-        ended = "pruned" if state else "ended"
-        print(
-            f"{profile} search, trial {done.number}: {done.value:.2f} % of held-out images, {ended} after epoch "
-            f"{len(done.intermediate_values)}, {done.user_attrs['seconds']:.0f} s: {told}",
-            flush=True,
-        )
-    return study
+    study.pruner = optuna.pruners.MedianPruner(BUDGET[profile] // 4, n_warmup_steps=math.ceil(base.epochs / 2))
+    with study_file.explained(_file(profile)):
+        while True:
+            if trial := _next(study, profile, trials or BUDGET[profile]):
+                _train(study, trial, replace(base, **settings(trial.params)), cifar, profile, device)
+            elif _under_way(study, profile):
+                time.sleep(1)  # should its process die, the trial is this one's
+            else:
+                return study
 
 
 def study(profile: str | None = None) -> optuna.Study:
-    """The study on disk, finished or not; FileNotFoundError names the command where there is none."""
+    """The study on disk, finished or not, to be read; FileNotFoundError names the command where there is none."""
     profile = profile_of(profile)
     if not _file(profile).exists():
         raise FileNotFoundError(
             f"there is no search in {_file(profile).parent} yet: python -m cifar_helpers search --profile {profile}"
         )
-    return optuna.load_study(study_name="search", storage=_storage(profile))
+    return study_file.load(_file(profile))
 
 
 def table(study: optuna.Study) -> pd.DataFrame:
@@ -122,15 +142,17 @@ def table(study: optuna.Study) -> pd.DataFrame:
 
 
 def importance(study: optuna.Study) -> pd.Series:
-    """Each parameter's share, 0 to 1, in what sets the best quarter of the trials apart from all, the highest first.
+    """Each parameter's share, 0 to 1, in what sets the best quarter of the trials apart, the highest first.
 
-    Of the trials that were trained to the end, by PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255). Empty where
-    they have fewer than FEWEST different accuracies: then nothing can be said.
+    Apart from the whole range of SPACE, each value of which counts alike; not from the trials that the search drew,
+    which dwell where it expected good ones ("during optimization" in Optuna's words). So a parameter also counts on
+    which the search settled for no good reason. Of the trials that were trained to the end, by PED-ANOVA (Watanabe et
+    al. 2023, arXiv 2304.10255). Empty where they have fewer than FEWEST different accuracies: then nothing can be said.
     """
     accuracies = {trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
     if len(accuracies) < FEWEST:
         return pd.Series(dtype=float, name="importance")
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.25)
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.25, evaluate_on_local=False)
     return pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator), name="importance")
 
 
@@ -142,72 +164,72 @@ def best(study: optuna.Study, base: Config) -> Config:
 
 
 def _file(profile: str) -> Path:
-    return paths.runs(profile) / "search" / f"study-{profile}.log"  # published ones lie beside those of full
-
-
-def _sums(profile: str) -> Path:
-    """Holds the study's checksum while nobody adds to it: written when no trial is under way, gone when one begins."""
-    return _file(profile).with_suffix(".log.sha256")
-
-
-def _storage(profile: str) -> optuna.storages.JournalStorage:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file, sums = str(_file(profile)), _sums(profile)
-    told = sums.read_text(errors="replace").strip() if sums.exists() and _file(profile).exists() else ""
-    if told and told != files.checksum(_file(profile)) and sums.exists():  # else a trial has begun just now
-        raise ValueError(
-            f"{file} is damaged (its checksum is not the one in {sums.name}): restore it (git restore, where it is "
-            "committed), or move both away to begin anew"
-        )
-    try:
-        return optuna.storages.JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
-    except json.JSONDecodeError as error:  # a full disk cut a line off
-        raise ValueError(f"{file} holds a line that is no JSON: take it out ({error})") from error
+    return paths.runs(profile) / "search" / f"study-{profile}.db"  # published ones lie beside those of full
 
 
 def _lock(profile: str, name: str) -> FileLock:
     return FileLock(files.folder(paths.CHECKPOINTS) / f"{profile}-{name}.lock")
 
 
-def _create(profile: str, base: Config) -> optuna.Study:
-    """The study, made with the baseline as its first trial where there is none."""
-    files.folder(_file(profile).parent)
-    with _lock(profile, "search"):
-        storage = _storage(profile)
-        _sums(profile).unlink(missing_ok=True)  # Optuna adds a line for each process
-        study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
-        if not study.get_trials(deepcopy=False):
-            study.set_user_attr("base", base.hash)
-            study.enqueue_trial(baseline(base))
-    if study.user_attrs["base"] != base.hash:
-        raise ValueError(
-            f"{_file(profile)} was begun from another baseline than today's, experiments.ablation: move "
-            "it away to begin anew"
-        )
-    return study
+def _base(profile: str) -> Config:
+    return replace(ablation(profile), evaluate="validation")
 
 
-def _next(study: optuna.Study, profile: str, budget: int, startup: int) -> tuple[optuna.Trial, FileLock] | None:
-    """A trial with the lock that makes it this process's own; None where the budget is used up."""
+def _shared(base: Config) -> dict:
+    """What all trials of a study have in common: fields that it does not vary, where they are not at their default."""
+    usual = {field.name: field.default for field in dataclasses.fields(Config)} | {"hidden": []}
+    return {name: value for name, value in base.to_dict().items() if name not in SPACE and value != usual[name]}
+
+
+def _under_way(study: optuna.Study, profile: str) -> bool:
+    """Whether a living process trains a trial. Those of dead ones fail, and wait to be tried again."""
     with _lock(profile, "search"):
-        for dead in study.get_trials(states=(TrialState.RUNNING,)):
-            try:
-                with _lock(profile, f"search-{dead.number}").acquire(timeout=0):
-                    study.tell(dead.number, state=TrialState.FAIL)
-                    study.enqueue_trial(dead.system_attrs.get("fixed_params", {}) | dead.params)
-            except Timeout:
-                pass  # another process is training it
+        optuna.storages.fail_stale_trials(study)
+        return bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+
+
+def _next(study: optuna.Study, profile: str, budget: int) -> optuna.Trial | None:
+    """A trial of this process's own; None where the budget is used up."""
+    with _lock(profile, "search"):
+        optuna.storages.fail_stale_trials(study)
         counted = len(study.get_trials(deepcopy=False, states=COUNTED))
         if counted >= budget:
-            if not study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                _sums(profile).write_text(files.checksum(_file(profile)) + "\n", newline="\n")
             return None
-        _sums(profile).unlink(missing_ok=True)
-        study.sampler = optuna.samplers.TPESampler(seed=counted, n_startup_trials=startup)
-        trial = study.ask(SPACE)
-        lock = _lock(profile, f"search-{trial.number}")
-        lock.acquire()
-        return trial, lock
+        if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            study.enqueue_trial({})  # parameters are drawn when it is asked for
+        study.sampler = optuna.samplers.TPESampler(seed=counted, n_startup_trials=BUDGET[profile] // 4)
+        return study.ask(SPACE)
+
+
+def _train(
+    study: optuna.Study, trial: optuna.Trial, config: Config, cifar: data.Cifar10, profile: str, device: str
+) -> None:
+    """Train a trial until it ends or is pruned, and print what came out."""
+    try:
+        with study_file.heartbeat(study, trial):
+            try:
+                value = _accuracy(trial, config, cifar, profile, device)
+            except optuna.TrialPruned:
+                value = None
+            told = study.trials[trial.number]
+            last = value if value is not None else list(told.intermediate_values.values())[-1]
+            trial.set_user_attr("checksum", study_file.checksum(told, last))
+            done = study.tell(trial, value, TrialState.PRUNED if value is None else None)
+    except UpdateFinishedTrialError:
+        print(f"{profile} search, trial {trial.number}: it stood still, and another process tries it again", flush=True)
+        return
+    except BaseException:
+        with contextlib.suppress(OptunaError, ValueError):  # the disk is full: missing heartbeats tell; or it has ended
+            study.tell(trial, state=TrialState.FAIL)
+            optuna.storages.RetryHeartbeatStaleTrialCallback()(study, study.trials[trial.number])
+        raise
+    chosen = ", ".join(f"{name} {value}" for name, value in settings(trial.params).items())
+    ended = "pruned" if value is None else "ended"
+    print(
+        f"{profile} search, trial {done.number}: {done.value:.2f} % of held-out images, {ended} after epoch "
+        f"{len(done.intermediate_values)}, {done.user_attrs['seconds']:.0f} s: {chosen}",
+        flush=True,
+    )
 
 
 def _accuracy(trial: optuna.Trial, config: Config, cifar: data.Cifar10, profile: str, device: str) -> float:

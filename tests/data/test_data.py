@@ -22,7 +22,7 @@ import urllib3
 from filelock import FileLock
 from PIL import Image
 
-from cifar_helpers import __main__, data
+from cifar_helpers import cli, data
 from cifar_helpers.core import paths
 from cifar_helpers.data import download, formats
 from cifar_helpers.data.batches import Batches
@@ -431,7 +431,7 @@ def test_a_relative_folder_is_named_by_its_absolute_path(tmp_path, arrays, known
 def test_what_starts_notebooks_makes_the_folder_absolute(tmp_path, monkeypatch, folder, absolute):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CIFAR_DATA", folder)
-    assert __main__.main(["data", "--profile", "smoke"]) == 0
+    assert cli.main(["data", "--profile", "smoke"]) == 0
     assert os.environ["CIFAR_DATA"] == absolute.format(here=tmp_path)
     monkeypatch.setenv("CIFAR_DATA", folder)
     say = ["--eval", 'say:; @echo "$$CIFAR_DATA"', "say"]
@@ -461,7 +461,7 @@ def test_without_a_network_the_command_says_what_to_do(tmp_path, monkeypatch, ca
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))  # no npm
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert __main__.main(["data", "--profile", "full"]) == 1
+    assert cli.main(["data", "--profile", "full"]) == 1
     told = capsys.readouterr().err.split("error: ")[1]
     for part in ("npm is not installed", "mirror of the archive: ", "official archive: ", "set CIFAR_DATA"):
         assert told.count(part) == 1

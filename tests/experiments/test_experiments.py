@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from cifar_helpers import __main__, experiments, models, records, train
+from cifar_helpers import cli, experiments, models, records, train
 from cifar_helpers.experiments import registry
 from cifar_helpers.train import Config, measurements
 
@@ -101,7 +101,7 @@ def test_a_line_registers_an_experiment_and_train_without_names_takes_it(results
         raise AssertionError("of the full profile only")
 
     assert experiments.configs("mine", "smoke") == mine("smoke")
-    assert __main__.main(["train", "--profile", "smoke"]) == 0
+    assert cli.main(["train", "--profile", "smoke"]) == 0
     assert "smoke mine resnet18-seed0-" in capsys.readouterr().out
 
 

@@ -1,20 +1,29 @@
 import concurrent.futures
-import json
+import contextlib
 import math
 import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 import torch
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from cifar_helpers import __main__, experiments, records, train
+from cifar_helpers import cli, experiments, records, train
 from cifar_helpers.core import paths
-from cifar_helpers.experiments import search
+from cifar_helpers.experiments import search, study_file
 
 BASE = experiments.ablation("smoke")
 
@@ -69,7 +78,7 @@ def test_a_trial_that_lags_is_pruned_and_leaves_no_record(results, monkeypatch):
     study = search.run("smoke", trials=2, device="cpu")
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.PRUNED]
     assert len(list(paths.runs("smoke").rglob("run.json"))) == 1
-    table = search.table(study)
+    table = search.table(search.study("smoke"))
     assert list(table["state"]) == ["COMPLETE", "PRUNED"] and list(table["epochs"]) == [2, 1]
     assert table["validation accuracy"].notna().all() and (table["seconds"] > 0).all()
 
@@ -103,9 +112,11 @@ SCRIPT = textwrap.dedent("""
     import os, sys
     from pathlib import Path
     import torch
-    from cifar_helpers import __main__, train
+    from cifar_helpers import cli, train
     from cifar_helpers.core import paths
+    from cifar_helpers.experiments import study_file
     torch.set_num_threads(1)
+    study_file.HEARTBEAT, study_file.GRACE = 1, 3
     base, whole = Path(sys.argv[1]), train.train
     paths.base, paths.CHECKPOINTS = lambda profile: base / profile, base / "checkpoints"
     def announced(*arguments, after_epoch, **options):
@@ -113,7 +124,7 @@ SCRIPT = textwrap.dedent("""
         sys.stdin.readline()  # until the test says so
         return whole(*arguments, after_epoch=after_epoch, **options)
     train.train = announced
-    sys.exit(__main__.main(["search", "--profile", "smoke", "--trials", "3", "--device", "cpu"]))
+    sys.exit(cli.main(["search", "--profile", "smoke", "--trials", "3", "--device", "cpu"]))
 """)
 
 
@@ -125,24 +136,111 @@ def start(folder):
         stderr=subprocess.PIPE,
         text=True,
         cwd=paths.ROOT,
+        env=os.environ | {"TQDM_DISABLE": "1"},
     )
+
+
+def until_training(process):
+    """Read what the process prints until it waits in a training."""
+    lines = []
+    while "training\n" not in lines:
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    return "".join(lines)
+
+
+def go_on(process):
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def states():
+    return [trial.state.name for trial in search.study("smoke").trials]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Dead processes are noticed after three seconds; one thread, as in the processes of SCRIPT."""
+    monkeypatch.setattr(study_file, "HEARTBEAT", 1)
+    monkeypatch.setattr(study_file, "GRACE", 3)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.slow
 def test_a_killed_process_blocks_nothing_and_a_living_one_keeps_its_trial(results):
     killed = start(results)
-    assert killed.stdout.readline() == "training\n"  # it holds the baseline
+    until_training(killed)  # it holds the baseline
     other = start(results)
-    assert other.stdout.readline() == "training\n"
-    study = search.study("smoke")
-    assert [trial.state for trial in study.trials] == [TrialState.RUNNING] * 2  # the other took the next one
+    assert "until it is known which trials go on" in until_training(other)  # longer than GRACE, and the first one lives
+    assert states() == ["RUNNING", "RUNNING"]
     killed.kill()
     killed.communicate()
     out, error = other.communicate("\n" * 10, timeout=300)
-    assert other.returncode == 0, error
-    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
-    assert study.trials[2].params == study.trials[0].params  # what was killed is made up for
+    assert other.returncode == 0 and error == "", error
+    assert sorted(states()) == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
+    study = search.study("smoke")
+    assert [trial.number for trial in study.trials if trial.params == study.trials[0].params][0] == 0
+    assert sum(trial.params == study.trials[0].params for trial in study.trials) == 2  # what was killed is made up for
     assert out.count("search, trial") == 3 and "3 trials; the best is trial" in out
+
+
+@pytest.mark.slow
+def test_a_search_killed_again_and_again_ends_as_one_that_was_not(results, impatient, monkeypatch):
+    for ended in (0, 1, 1):  # trials that a process trains before it is killed in the next
+        process = start(results)
+        for _ in range(ended):
+            until_training(process)
+            go_on(process)
+        until_training(process)
+        process.kill()
+        process.communicate()
+    study = search.run("smoke", trials=3, device="cpu")
+    assert sorted(states()) == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL", "FAIL", "FAIL"]
+    monkeypatch.setattr(paths, "base", lambda profile: results / "again")
+    assert told(study).equals(told(search.run("smoke", trials=3, device="cpu")))
+
+
+@pytest.mark.slow
+def test_a_process_that_stood_still_loses_its_trial_and_both_go_on(results):
+    """As a laptop's that was closed, or by Ctrl-Z."""
+    still = start(results)
+    until_training(still)
+    journal = search._file("smoke").with_name("study-smoke.db-journal")
+    while True:  # not in the middle of a heartbeat, which would hold the file
+        still.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        if not journal.exists():
+            break
+        still.send_signal(signal.SIGCONT)
+        time.sleep(0.1)
+    other = start(results)
+    try:
+        end = time.monotonic() + 100
+        while states() != ["FAIL", "RUNNING"]:  # the other tries it again, as soon as the first lets go of the record
+            assert time.monotonic() < end
+            time.sleep(0.5)
+    finally:
+        still.send_signal(signal.SIGCONT)
+    other.stdin.write("\n" * 10)  # each waits for the other's trials
+    other.stdin.flush()
+    out, error = still.communicate("\n" * 10, timeout=300)
+    assert still.returncode == 0 and error == "", error
+    assert "trial 0: it stood still" in out
+    out, error = other.communicate(timeout=300)
+    assert other.returncode == 0 and error == "", error
+    assert sorted(states()) == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
+
+
+def test_a_process_killed_before_its_first_heartbeat_blocks_nothing(results, impatient, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(optuna.Trial, "_suggest", lambda *a: sys.exit())  # in the middle of `ask`
+        search.run("smoke", trials=1, device="cpu")
+    assert states() == ["RUNNING"]
+    assert len(search.table(search.run("smoke", trials=1, device="cpu"))) == 1
+    assert states() == ["FAIL", "COMPLETE"]
 
 
 def redirect(folder):
@@ -153,18 +251,69 @@ def redirect(folder):
 
 @pytest.mark.slow
 def test_several_workers_share_one_budget(results):
+    search.begin("smoke", 4)
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(2, context, redirect, (results,)) as pool:
-        for worker in [pool.submit(search.run, "smoke", 4, "cpu") for _ in range(2)]:
+    with concurrent.futures.ProcessPoolExecutor(3, context, redirect, (results,)) as pool:
+        for worker in [pool.submit(search.work, "smoke", 4, "cpu") for _ in range(3)]:
             worker.result()
     assert len(search.study("smoke").trials) == len(search.table(search.study("smoke"))) == 4
+
+
+def ask_and_tell(folder, count):
+    redirect(folder)
+    study = study_file.load(search._file("smoke"), write=True)
+    numbers = []
+    while trial := search._next(study, "smoke", count):
+        numbers.append(trial.number)
+        for epoch in range(5):
+            trial.report(epoch, epoch)
+        study.tell(trial, 1.0)
+    return numbers
+
+
+@pytest.mark.slow
+def test_no_trial_is_given_to_two_processes(results):
+    search.begin("smoke")
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(4, context) as pool:
+        numbers = [pool.submit(ask_and_tell, results, 60) for _ in range(4)]
+        given = [number for worker in numbers for number in worker.result()]
+    assert sorted(given) == list(range(60))
 
 
 def test_another_baseline_does_not_go_on_with_the_study(results, monkeypatch):
     search.run("smoke", trials=1, device="cpu")
     monkeypatch.setattr(experiments, "ablation", lambda profile: replace(BASE, epochs=3))
-    with pytest.raises(ValueError, match="study-smoke.log was begun from another baseline.*move it away"):
+    with pytest.raises(ValueError, match="study-smoke.db was begun from another baseline.*move it away"):
         search.run("smoke", trials=2, device="cpu")
+    monkeypatch.setattr(experiments, "ablation", lambda profile: replace(BASE, cutout=8))  # the study varies it
+    assert len(search.table(search.run("smoke", trials=2, device="cpu"))) == 2
+
+
+def test_the_committed_study_is_of_todays_baseline():
+    study = search.study("full")
+    assert study.user_attrs["base"] == search._shared(search._base("full"))
+    assert len(search.table(study)) == search.BUDGET["full"]
+
+
+def test_reading_changes_no_byte(results):
+    file = results / "full/runs/search/study-full.db"
+    file.parent.mkdir(parents=True)
+    shutil.copy(paths.ROOT / "runs/search/study-full.db", file)
+    before, when = file.read_bytes(), file.stat().st_mtime_ns
+    for folder_mode in (0o755, 0o555):
+        file.parent.chmod(folder_mode)
+        study = search.study("full")
+        assert len(search.table(study)) == 40 and len(search.importance(study)) == 8
+        search.best(study, experiments.ablation("full"))
+        with pytest.raises(OSError, match="study-full.db could not be read or written .*readonly"), writing(file):
+            study.set_user_attr("base", "mine")
+        file.parent.chmod(0o755)
+        assert file.read_bytes() == before and file.stat().st_mtime_ns == when
+        assert os.listdir(file.parent) == [file.name]
+
+
+writing = study_file.explained
 
 
 def made(*trials):
@@ -200,16 +349,47 @@ def test_table_holds_what_has_ended():
     assert list(search.table(made()).columns) == list(table.columns)
 
 
+def spread(trials):
+    """The same with all other parameters spread evenly over their range, whatever the value."""
+    random, rows = np.random.default_rng(0), []
+    columns = {
+        name: random.permutation([draw(distribution, i / len(trials)) for i in range(len(trials))])
+        for name, distribution in search.SPACE.items()
+    }
+    for i, (value, changes) in enumerate(trials):
+        rows.append((value, {name: column[i].item() for name, column in columns.items()} | changes))
+    return rows
+
+
+def draw(distribution, share):
+    """The value at a share, 0 to 1, of a range."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(share * len(distribution.choices))]
+    if distribution.log:
+        return distribution.low * (distribution.high / distribution.low) ** share
+    if distribution.step is None:
+        return distribution.low + share * (distribution.high - distribution.low)
+    steps = round((distribution.high - distribution.low) / distribution.step) + 1
+    value = distribution.low + distribution.step * int(share * steps)
+    return int(value) if isinstance(distribution, IntDistribution) else value
+
+
 def test_importance_finds_the_parameter_that_matters():
     matters = [
         (40 + 10 * i % 7 + (20 if crop else 0), {"crop": crop, "learning_rate": i % 5 / 5})
         for i in range(20)
         for crop in (0, 4)
     ]
-    shares = search.importance(made(*matters))
+    shares = search.importance(made(*spread(matters)))
     assert set(shares.index) == set(search.SPACE) and shares.sum() == pytest.approx(1)
     assert shares.index[0] == "crop" and shares["crop"] > 0.5
-    assert shares["activation"] < 0.01  # never changed
+    assert (shares.drop("crop") < 0.1).all()
+
+
+def test_importance_is_over_the_whole_range_and_not_only_among_what_was_drawn():
+    """A search that soon knew which border is best, and has drawn it ever since."""
+    trials = [(20.0, {"crop": crop}) for crop in (0, 2)] + [(50.0 + i * 7 % 10, {"crop": 4}) for i in range(38)]
+    assert search.importance(made(*spread(trials))).index[0] == "crop"
 
 
 @pytest.mark.parametrize(
@@ -228,48 +408,159 @@ def test_importance_of_too_little_says_nothing(trials):
 def test_no_study_yet_is_told_with_its_command(results):
     with pytest.raises(FileNotFoundError, match="python -m cifar_helpers search --profile smoke"):
         search.study("smoke")
-    assert not list(results.rglob("study-smoke.log"))
+    assert not list(results.rglob("study-smoke.db"))
 
 
 def test_a_budget_below_one_is_told(results, capsys):
-    assert __main__.main(["search", "--profile", "smoke", "--trials", "-1"]) == 1
+    assert cli.main(["search", "--profile", "smoke", "--trials", "-1"]) == 1
     assert "one trial or more, not -1" in capsys.readouterr().err
 
 
-def test_the_study_is_text_without_paths_and_a_broken_line_is_told(results):
-    search.run("smoke", trials=1, device="cpu")
-    text = (paths.runs("smoke") / "search" / "study-smoke.log").read_text()
-    (paths.runs("smoke") / "search" / "study-smoke.log.sha256").unlink()  # as while a search goes on
-    assert all(json.loads(line) for line in text.splitlines()) and str(results) not in text
-    (paths.runs("smoke") / "search" / "study-smoke.log").write_text('{"op_code":5,"wor\n' + text)
-    with pytest.raises(ValueError, match="study-smoke.log holds a line that is no JSON: take it out"):
-        search.study("smoke")
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """The file of a study with three trials that have ended, the last of them pruned."""
+    file = tmp_path_factory.mktemp("three") / "study-smoke.db"
+    base = replace(BASE, evaluate="validation")
+    study_file.create(file, {"base": search._shared(base)}, search.baseline(base))
+    study = study_file.load(file, write=True)
+    for number in range(3):
+        trial = study.ask(search.SPACE)
+        trial.report(50.0 + number, 1)
+        trial.set_user_attr("seconds", 0.5)
+        trial.set_user_attr("checksum", study_file.checksum(study.trials[number], 50.0 + number))
+        study.tell(trial, *((None, TrialState.PRUNED) if number == 2 else (50.0 + number,)))
+    return file
 
 
-def test_a_flipped_bit_in_an_ended_study_is_told(results):
-    search.run("smoke", trials=1, device="cpu")
-    search.run("smoke", trials=2, device="cpu")  # it goes on, and is sealed anew
-    log, sums = (paths.runs("smoke") / "search" / f"study-smoke.log{end}" for end in ("", ".sha256"))
-    whole = log.read_text()
-    log.write_text(whole.replace('"values":[', '"values":[1', 1))  # still JSON
-    for use in (lambda: search.study("smoke"), lambda: search.run("smoke", trials=3, device="cpu")):
-        with pytest.raises(ValueError, match="study-smoke.log is damaged.*git restore.*move both away"):
+@pytest.fixture
+def ended(results, three):
+    """The same, where the search of the test looks for it."""
+    file = search._file("smoke")
+    file.parent.mkdir(parents=True)
+    return Path(shutil.copy(three, file))
+
+
+def refused(file):
+    """Reading and going on end in one sentence, with the file and what to do, and leave all as it is."""
+    content, records = file.read_bytes(), sorted(file.parent.rglob("*"))
+    for use in (lambda: search.study("smoke"), lambda: search.run("smoke", trials=4, device="cpu")):
+        with pytest.raises(ValueError, match=f"{file} is damaged .*git restore.* move it away") as caught:
             use()
-    log.write_text(whole)
-    assert len(search.study("smoke").trials) == 2
-    assert sums.exists()
+        assert "\n" not in str(caught.value)
+    assert file.read_bytes() == content and sorted(file.parent.rglob("*")) == records
 
 
-def test_a_study_under_way_has_no_checksum(results, monkeypatch):
+@pytest.mark.parametrize("share", (0.0, 0.001, 0.3, 0.5, 0.9, 0.999))
+def test_a_cut_file_is_told(ended, share):
+    os.truncate(ended, int(share * ended.stat().st_size))
+    refused(ended)
+
+
+@pytest.mark.parametrize("block", range(0, 28, 3))
+def test_zeros_in_a_file_are_told(ended, block):
+    """As a power cut leaves them: a block of the disk that was never written."""
+    whole = bytearray(ended.read_bytes())
+    start = block * 4096
+    if start >= len(whole) or not any(whole[start : start + 4096]):
+        pytest.skip("nothing is there")
+    whole[start : start + 4096] = bytes(4096)
+    ended.write_bytes(whole)
+    refused(ended)
+
+
+@pytest.mark.parametrize(
+    "change",
+    (
+        "update trial_values set value = 50.5 where objective = 0 and trial_id = 2",
+        "update trial_intermediate_values set intermediate_value = 49 where trial_id = 3",
+        "update trial_params set param_value = 0.125 where param_name = 'learning_rate' and trial_id = 1",
+        "delete from trial_params where param_name = 'crop' and trial_id = 1",
+        "update trials set state = 'COMPLEUE' where trial_id = 1",
+        "update trials set number = 7 where trial_id = 1",
+        "delete from trial_user_attributes",
+        "delete from studies",
+        "drop table trials",
+    ),
+)
+def test_a_changed_number_is_told(ended, change):
+    with contextlib.closing(sqlite3.connect(ended)) as database, database:
+        database.execute(change)
+    refused(ended)
+
+
+def test_any_file_under_the_name_is_told(ended):
+    for content in (b"", b"no database", bytes(8192), ended.read_bytes()[:100] + bytes(8192)):
+        ended.write_bytes(content)
+        refused(ended)
+
+
+@contextlib.contextmanager
+def full_disk(size):
+    """For files of this process, the disk has `size` bytes."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+def test_a_full_disk_at_the_first_trial_leaves_nothing(results):
+    for size in (0, 5_000, 50_000):
+        with pytest.raises(OSError, match="study-smoke.db could not be .*: free some disk space"), full_disk(size):
+            search.run("smoke", trials=1, device="cpu")
+        assert not search._file("smoke").exists()
+    assert len(search.table(search.run("smoke", trials=1, device="cpu"))) == 1
+
+
+def test_a_full_disk_in_a_trial_loses_that_trial_only(results, impatient, monkeypatch):
     search.run("smoke", trials=1, device="cpu")
+    before, whole = told(search.study("smoke")), train.train
 
-    def stopped(*arguments, **options):
-        raise KeyboardInterrupt
+    def fills(*arguments, after_epoch, **options):
+        def full(epoch, row):
+            with full_disk(1000):
+                after_epoch(epoch, row)
 
-    monkeypatch.setattr(train, "train", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        search.run("smoke", trials=2, device="cpu")
-    assert len(search.study("smoke").trials) == 2  # what was added since is no damage
+        return whole(*arguments, after_epoch=full, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train", fills)
+        with pytest.raises(OSError, match="study-smoke.db could not be .*: free some disk space") as caught:
+            search.run("smoke", trials=2, device="cpu")
+        assert "\n" not in str(caught.value)
+    assert told(search.study("smoke")).equals(before)
+    assert len(search.table(search.run("smoke", trials=2, device="cpu"))) == 2
+    assert states() == ["COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_another_process_that_holds_the_file_is_waited_for(ended, monkeypatch):
+    with contextlib.closing(sqlite3.connect(ended, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        monkeypatch.setattr(study_file, "WAIT", 0.1)
+        with pytest.raises(OSError, match="study-smoke.db could not be read or written .*locked.*process that holds"):
+            search.run("smoke", trials=4, device="cpu")
+    assert len(search.table(search.study("smoke"))) == 3
+
+
+KILLED_IN_A_WRITE = textwrap.dedent("""
+    import os, sqlite3, sys
+    database = sqlite3.connect(sys.argv[1], isolation_level=None)
+    database.execute("pragma cache_size = 1")  # so that changes reach the file before the end of the transaction
+    database.execute("begin immediate")
+    database.execute("update trial_params set param_value = 0.1, distribution_json = distribution_json || 'x'")
+    database.execute("update trial_values set value = 99")
+    os._exit(1)
+""")
+
+
+def test_what_a_killed_process_had_half_written_is_taken_back(ended):
+    before = told(search.study("smoke"))
+    content = ended.read_bytes()
+    subprocess.run([sys.executable, "-c", KILLED_IN_A_WRITE, str(ended)])
+    assert ended.with_name(f"{ended.name}-journal").exists() and ended.read_bytes() != content
+    assert told(search.study("smoke")).equals(before)
+    assert len(search.table(search.run("smoke", trials=4, device="cpu"))) == 4
 
 
 def test_the_best_trial_is_tested_beside_the_baseline_with_the_same_seeds(results, monkeypatch):

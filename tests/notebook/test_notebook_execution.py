@@ -2,7 +2,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cifar_helpers import __main__
+from cifar_helpers import cli
 from cifar_helpers.core import paths
 from cifar_helpers.notebook import execution
 
@@ -24,7 +24,7 @@ def write(project, name, *code):
 
 def test_failing_cell_is_named_and_the_half_run_notebook_kept(project, capsys):
     write(project, "09_bad", "print('before')", "1 / 0")
-    assert __main__.main(["notebook", "09_bad", "--profile", "smoke"]) == 1
+    assert cli.main(["notebook", "09_bad", "--profile", "smoke"]) == 1
     told = capsys.readouterr().err
     assert (
         "09_bad.ipynb, cell 4" in told
@@ -79,12 +79,12 @@ def test_what_a_notebook_does_not_write_any_more_is_removed(project, capsys):
 
 def test_unknown_notebook_lists_the_choices(project, capsys):
     write(project, "01_good")
-    assert __main__.main(["notebook", "01_goood", "--profile", "smoke"]) == 1
+    assert cli.main(["notebook", "01_goood", "--profile", "smoke"]) == 1
     assert "no notebook '01_goood'; choose from 01_good" in capsys.readouterr().err
 
 
 def test_train_command_names_the_choices(capsys):
-    assert __main__.main(["train", "table_9", "--profile", "smoke"]) == 1
+    assert cli.main(["train", "table_9", "--profile", "smoke"]) == 1
     assert "choose from table_1" in capsys.readouterr().err
-    assert __main__.main(["train", "table_1", "--profile", "tiny"]) == 1
+    assert cli.main(["train", "table_1", "--profile", "tiny"]) == 1
     assert "choose from smoke, quick, full" in capsys.readouterr().err

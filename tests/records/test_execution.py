@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_helpers import __main__, data, records, train
+from cifar_helpers import cli, data, records, train
 from cifar_helpers.core import paths
 from cifar_helpers.records import execution
 from cifar_helpers.train import Config
@@ -113,7 +113,7 @@ def test_dask_scheduler_that_is_lost_is_one_clear_error():
 
 def test_dask_that_is_not_installed_is_one_clear_error(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert __main__.main(["train", "table_1", "--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9"]) == 1
+    assert cli.main(["train", "table_1", "--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9"]) == 1
     assert "pip install -e '.[cluster]'" in capsys.readouterr().err
 
 
@@ -185,7 +185,7 @@ def test_what_has_a_record_needs_no_worker(results):
 
 
 def test_train_command_takes_several_experiments_and_names_an_unknown_one(capsys):
-    assert __main__.main(["train", "table_1", "table_9", "--profile", "smoke"]) == 1
+    assert cli.main(["train", "table_1", "table_9", "--profile", "smoke"]) == 1
     assert "unknown experiment 'table_9'; choose from table_1" in capsys.readouterr().err
 
 
@@ -195,11 +195,11 @@ def test_workers_share_the_cores(workers):
 
 
 def test_no_workers_at_all_is_an_error(capsys):
-    assert __main__.main(["train", "table_1", "--profile", "smoke", "--workers", "0"]) == 1
+    assert cli.main(["train", "table_1", "--profile", "smoke", "--workers", "0"]) == 1
     assert "one worker or more, not 0" in capsys.readouterr().err
 
 
 def test_processes_and_a_cluster_exclude_each_other(capsys):
     with pytest.raises(SystemExit):
-        __main__.main(["train", "table_1", "--workers", "2", "--scheduler", "tcp://127.0.0.1:9"])
+        cli.main(["train", "table_1", "--workers", "2", "--scheduler", "tcp://127.0.0.1:9"])
     assert "not allowed with argument --workers" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_helpers import __main__, data, experiments, records, train
+from cifar_helpers import cli, data, experiments, records, train
 from cifar_helpers.core import paths
 from cifar_helpers.train import Config, cpu
 
@@ -335,7 +335,7 @@ def test_a_device_that_is_not_there_is_one_sentence(results, monkeypatch, capsys
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [TINY])
     for command in (["train", "tiny"], ["search"]):
-        assert __main__.main([*command, "--profile", "smoke", "--device", device]) == 1
+        assert cli.main([*command, "--profile", "smoke", "--device", device]) == 1
         told = f"error: this machine has no device '{device}' that torch can use; choose from cpu\n"
         assert capsys.readouterr() == ("", told)
     with pytest.raises(ValueError, match="choose from cpu"):
@@ -345,7 +345,7 @@ def test_a_device_that_is_not_there_is_one_sentence(results, monkeypatch, capsys
 def test_the_train_command_tells_of_a_run_that_diverged(results, monkeypatch, capsys):
     diverges = dataclasses.replace(TINY, epochs=3, learning_rate=1e30, schedule="constant")
     monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", lambda profile: [diverges, TINY])
-    assert __main__.main(["train", "tiny", "--profile", "smoke"]) == 0
+    assert cli.main(["train", "tiny", "--profile", "smoke"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith("images/s; it diverged, so it ended there") and "diverged" not in second
     run = records.find(diverges, "smoke")

@@ -1,0 +1,281 @@
+"""The command line: cifar-helpers train | search | predict | data | notebook | pdf, see --help.
+
+Each command is a function that adds its parser and, below it, one that does it. What takes seconds to import (torch) is
+imported when a command runs.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from importlib import metadata
+
+ABOUT = (
+    "Trains networks on CIFAR-10, keeps a record of each run, and makes notebooks and a report from the records. "
+    "Begin with README.md; notebooks/README.md lists the notebooks, which explain what is compared and why."
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do one command; 0, or 1 after an error and 130 after Ctrl-C, each in one line."""
+    parser = argparse.ArgumentParser(prog="cifar-helpers", description=ABOUT)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for add in (_add_train, _add_search, _add_predict, _add_data, _add_notebook, _add_pdf):
+        add(commands)
+    options = parser.parse_args(arguments)
+    if folder := os.environ.get("CIFAR_DATA"):  # a notebook's kernel may have another working directory
+        os.environ["CIFAR_DATA"] = os.path.abspath(os.path.expanduser(folder))
+    try:
+        return options.run(options)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:  # DataError is a RuntimeError
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; {options.interrupted}", file=sys.stderr)
+        return 130
+
+
+def _add_train(commands) -> None:
+    command = _add(commands, "train", _train, "train the runs of an experiment that have no record yet", help=False)
+    command.set_defaults(interrupted="the same command goes on from the last epoch")
+    command.formatter_class = argparse.RawDescriptionHelpFormatter  # the list below, line by line
+    command.add_argument("-h", "--help", action=_TrainHelp, nargs=0, help="this text and a list of the experiments")
+    command.add_argument("experiments", nargs="*", metavar="experiment", help="default: all of the profile")
+    command.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="OUTPUT",
+        help="keep this too: weights, logits, steps, ... (several times for several); see the README",
+    )
+    places = command.add_mutually_exclusive_group()
+    places.add_argument("--workers", type=int, default=1, help="processes that train side by side")
+    places.add_argument(
+        "--scheduler",
+        type=_text,
+        metavar="ADDRESS",
+        help="a dask scheduler (tcp://host:8786) whose workers train; see the README",
+    )
+    _add_device(command)
+    _add_profile(command)
+
+
+class _TrainHelp(argparse.Action):
+    def __call__(self, parser, *_):
+        from cifar_helpers import experiments
+
+        lines = [
+            f"  {name:20} {(function.__doc__ or '').strip().splitlines()[0]}"
+            for name, function in experiments.EXPERIMENTS.items()
+        ]
+        parser.epilog = "\n".join(["experiments:", *lines])
+        parser.print_help()
+        parser.exit()
+
+
+def _train(options) -> int:
+    from contextlib import AbstractContextManager, nullcontext
+
+    from cifar_helpers import experiments
+    from cifar_helpers.records import execution
+
+    profile = experiments.profile(options.profile)
+    skipped = experiments.FULL_ONLY if profile != "full" else ()
+    names = options.experiments or [name for name in experiments.EXPERIMENTS if name not in skipped]
+    for name in names:  # an unknown name is told before anything starts
+        experiments.get_experiment(name)
+    if options.scheduler:
+        place: AbstractContextManager = execution.dask(options.scheduler)
+    else:
+        place = execution.processes(options.workers) if options.workers != 1 else nullcontext()
+    with place as executor:
+        for name in names:
+            _train_experiment(name, profile, options.device, executor, options.keep)
+    return 0
+
+
+def _train_experiment(name: str, profile: str, device: str | None, executor: Executor | None, keep: list[str]) -> None:
+    from cifar_helpers import experiments
+
+    configs, said = experiments.configs(name, profile), set()
+
+    def say(run) -> None:
+        if run.config not in said:
+            said.add(run.config)
+            print(_line(run, profile, name, configs), flush=True)
+
+    if executor is None:
+        for config in configs:
+            say(*experiments.get_all(name, profile, device, configs=[config], keep=keep))
+    else:  # each as it ends, then those that had a record
+        for run in experiments.get_all(name, profile, device, _Saying(executor, say), configs, keep):
+            say(run)
+
+
+class _Saying(Executor):
+    """An executor that says what each call came to, as soon as it has ended."""
+
+    def __init__(self, executor: Executor, say: Callable):
+        self.executor, self.say = executor, say
+
+    def submit(self, *call, **options) -> Future:
+        future = self.executor.submit(*call, **options)
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, future: Future) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self.say(future.result())
+
+
+def _line(run, profile: str, experiment: str, configs: list) -> str:
+    """What a run came to, with its place in the experiment and the fields that set it apart from the others there."""
+    record, fields = run.record, [config.to_dict() for config in configs]
+    own = run.config.to_dict()
+    apart = [
+        f"{name.replace('_', ' ')} {value}".split("@")[0]  # a schedule's name without its hash
+        for name, value in own.items()
+        if any(config[name] != value for config in fields)
+    ]
+    place = 1 + next((number for number, other in enumerate(configs) if other.hash == run.config.hash), 0)
+    measured = record.get("test_accuracy", record.get("validation_accuracy"))
+    return (
+        f"{profile} {experiment} {run.folder.name}, run {place} of {len(configs)}"
+        + f" ({', '.join(apart)})" * bool(apart)
+        + f": {measured:.2f} % after {record['epochs']} epochs, {record['seconds']:.0f} s, "
+        f"{record['images_per_second']:.0f} images/s" + "; it diverged, so it ended there" * record["diverged"]
+    )
+
+
+def _add_search(commands) -> None:
+    command = _add(commands, "search", _search, "go on with the search over what the ablations left open")
+    command.set_defaults(interrupted="the same command goes on; trials that had not ended begin again")
+    command.add_argument("--trials", type=int, default=0, help="in all (default: the profile's number)")
+    command.add_argument("--workers", type=int, default=1, help="processes that train side by side")
+    _add_device(command)
+    _add_profile(command)
+
+
+def _search(options) -> int:
+    from concurrent.futures import BrokenExecutor
+
+    from cifar_helpers import experiments, train
+    from cifar_helpers.experiments import search
+    from cifar_helpers.records import execution
+
+    profile, device = experiments.profile(options.profile), train.resolve_device(options.device)
+    execution.threads(options.workers)  # a number below 1 is told before anything starts
+    search.begin(profile, options.trials)
+    if options.workers == 1:
+        search.work(profile, options.trials, device)
+    else:
+        try:
+            with execution.processes(options.workers) as pool:
+                workers = [pool.submit(search.work, profile, options.trials, device) for _ in range(options.workers)]
+            for worker in workers:
+                worker.result()
+        except BrokenExecutor as error:
+            raise RuntimeError(
+                "a worker process was killed (was the memory full?); trials that ended are kept: give the same command "
+                "again, with fewer workers if need be"
+            ) from error
+    trials = search.table(search.study(profile))
+    best = trials[trials["state"] == "COMPLETE"].nlargest(1, "validation accuracy")["number"]  # none, if all are pruned
+    print(f"{profile} search: {len(trials)} trials", *(f"; the best is trial {number}" for number in best), sep="")
+    return 0
+
+
+def _add_predict(commands) -> None:
+    text = "print which of the ten classes of CIFAR-10 pictures show, by the best network with weights"
+    command = _add(commands, "predict", _predict, text)
+    command.add_argument(
+        "pictures", nargs="+", metavar="picture", help="files, folders, or - for a picture on standard input"
+    )
+    command.add_argument("--top", type=int, default=1, help="classes per picture, 1 to 10 (default: 1)")
+    command.add_argument(
+        "--model", type=_text, metavar="FOLDER", help="a record with weights (default: the best model)"
+    )
+
+
+def _predict(options) -> int:
+    from cifar_helpers import predict
+
+    return predict.command(options.pictures, options.model, options.top)
+
+
+def _add_data(commands) -> None:
+    _add_profile(_add(commands, "data", _data, "fetch and verify CIFAR-10"))
+
+
+def _data(options) -> int:
+    from cifar_helpers import data, experiments
+
+    cifar = data.dataset(experiments.profile(options.profile))
+    print(
+        f"{'SYNTHETIC' if cifar.synthetic else 'CIFAR-10'}: {len(cifar.train_images):,} training and "
+        f"{len(cifar.test_images):,} test images, verified"
+    )
+    return 0
+
+
+def _add_notebook(commands) -> None:
+    command = _add(commands, "notebook", _notebook, "execute a notebook with papermill")
+    command.add_argument("name", help="02_architectures, or its file")
+    _add_profile(command)
+
+
+def _notebook(options) -> int:
+    from pathlib import Path
+
+    from cifar_helpers import experiments
+    from cifar_helpers.notebook import execution
+
+    return execution.execute(Path(options.name).name.removesuffix(".ipynb"), experiments.profile(options.profile))
+
+
+def _add_pdf(commands) -> None:
+    _add_profile(_add(commands, "pdf", _pdf, "build the report"))
+
+
+def _pdf(options) -> int:
+    from cifar_helpers import experiments
+    from cifar_helpers.core import paths
+    from cifar_helpers.report import claims, index, pdf, runs_table
+
+    profile = experiments.profile(options.profile)
+    print(pdf.build_pdf(profile))
+    if profile == "full":
+        claims.write_conclusions(paths.ROOT / "README.md")
+        index.write_index()
+        runs_table.write_index(profile)
+    return 0
+
+
+def _add(commands, name: str, run: Callable, text: str, help: bool = True) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text, add_help=help)
+    command.set_defaults(run=run, interrupted="give the same command again")
+    return command
+
+
+def _add_profile(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", type=_text, help="smoke, quick or full (default: CIFAR_PROFILE, else full)")
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", type=_text, help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
+
+
+def _text(value: str) -> str:
+    """An option's value; an empty one is most often a shell variable that is not set."""
+    if not value.strip():
+        raise argparse.ArgumentTypeError("the value is empty: leave the option out, or give it a value")
+    return value
+
+
+def _version() -> str:
+    try:
+        return metadata.version("cifar_helpers")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

@@ -27,7 +27,7 @@ from cifar_helpers import data, records, train
 from cifar_helpers.core import files, paths
 from cifar_helpers.core.profiles import profile as profile_of
 from cifar_helpers.experiments import study_file
-from cifar_helpers.experiments.baseline import RATES
+from cifar_helpers.experiments.baseline import RATES, ablation
 from cifar_helpers.train import Config
 
 BUDGET = {"smoke": 4, "quick": 12, "full": 40}  # trials, the baseline and the pruned ones among them

@@ -79,6 +79,8 @@ class Config:
         for field in ("images", "test_images"):
             if getattr(self, field) is not None and getattr(self, field) < 10:
                 raise ValueError(f"{field} must be at least 10 (one of each class), not {getattr(self, field)}")
+        if not 1 <= self.small_side <= 32:  # larger images crash torch's backward pass in narrow networks
+            raise ValueError(f"small_side is a number of pixels, 1 to 32, not {self.small_side}")
         object.__setattr__(self, "hidden", tuple(self.hidden))
 
     def to_dict(self) -> dict:

@@ -11,9 +11,15 @@ them. And a 1x1 convolution is a linear layer at each place, which as one produc
 Without units for bfloat16, oneDNN emulates it, six to ten times slower than float32 with AVX2 alone. There, operands
 that were rounded to bfloat16 are multiplied in float32: the same products, in another order of sums
 (benchmarks/bfloat16.txt).
+
+A fault of oneDNN is gone around: the gradient of the weights of a 1x1 convolution with a stride and fewer than 16 input
+channels, in channels_last, on a CPU with AVX-512. Where the threads' shares of the batch are unequal, oneDNN writes
+beyond its buffer ("double free or corruption", or a segmentation fault). ResNet18's first shortcut with a stride is
+such a convolution at width 0.125.
 """
 
 import ctypes
+import functools
 import math
 import platform
 import sys
@@ -27,6 +33,7 @@ from torch.nn import functional
 WIDEST = 7  # pixels: wider images gain nothing
 WIDEST_1X1 = 8
 ROW = 32  # pixels of a row that keeps the unit busy
+FEWEST = 16  # input channels from which on oneDNN is right about strided 1x1 convolutions
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
@@ -34,8 +41,9 @@ LARGEST = 2**31 - 1  # bytes: what mallopt's int can say
 
 
 def prepare(model: nn.Module, precision: str) -> None:
-    """Make training on this CPU as fast as it can be; the model is changed in place: same weights, names and hooks."""
+    """Make training on this CPU safe and fast; the model is changed in place: same weights, names and hooks."""
     keep_freed()
+    subsample_first(model)
     if precision != "bfloat16":
         return
     if available():
@@ -186,3 +194,26 @@ def in_float32(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and type(module).forward is nn.Conv2d.forward:
             module.__class__ = Float32Conv2d
+
+
+def subsample_first(model: nn.Module) -> None:
+    """Where the threads' shares are unequal, have such convolutions drop the places between their strides first.
+
+    In place: the same products and sums, the same weights, names and hooks.
+    """
+    for module in model.modules():
+        if (
+            isinstance(module, nn.Conv2d)
+            and (module.kernel_size, module.padding, module.groups) == ((1, 1), (0, 0), 1)
+            and module.stride != (1, 1)
+            and module.in_channels < FEWEST
+        ):
+            # an attribute of the module, so that it holds whatever class the convolution gets for its speed
+            module._conv_forward = functools.partial(_convolve, stride=module.stride)  # type: ignore[method-assign]
+
+
+def _convolve(images: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
+    """The convolution of images (N, C, H, W) with 1x1 filters; torch's own, to the bit, where the shares are equal."""
+    if len(images) % torch.get_num_threads() == 0:
+        return functional.conv2d(images, weight, bias, stride)
+    return functional.conv2d(images[:, :, :: stride[0], :: stride[1]], weight, bias)

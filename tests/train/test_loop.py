@@ -280,3 +280,9 @@ def test_wrong_data_is_one_clear_error(cifar):
         train(dataclasses.replace(TINY, data="cifar10"), cifar, device="cpu")
     with pytest.raises(ValueError, match="batch_size 500 is larger than the 200 training images"):
         train(dataclasses.replace(TINY, batch_size=500), cifar, device="cpu")
+
+
+@pytest.mark.parametrize("side", (0, 33, 64))
+def test_images_are_only_scaled_down(side):
+    with pytest.raises(ValueError, match="small_side is a number of pixels, 1 to 32"):
+        dataclasses.replace(TINY, small_side=side)

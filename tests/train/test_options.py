@@ -14,11 +14,6 @@ TINY = train.Config(
     "resnet18", width=0.125, data="synthetic", images=100, test_images=50, epochs=2, batch_size=50, learning_rate=0.05
 )
 MUON = {"optimizer": "muon", "head_rate": 0.02, "bias_rate": 0.1}
-# They change no result, so they leave Config.
-LEAVING = {
-    *("keep_weights", "keep_steps", "keep_logits", "measure", "measure_every", "tta"),
-    *("compile", "ema", "clip"),
-}
 
 
 # What a field may change
@@ -104,7 +99,7 @@ def outcome(differs, config):
 
 def test_every_field_has_its_case():
     fields = {field.name for field in dataclasses.fields(train.Config)}
-    assert fields - LEAVING == set(CASES)
+    assert fields == set(CASES)
 
 
 @pytest.mark.parametrize("field", CASES)

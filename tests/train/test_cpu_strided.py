@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cifar_helpers import models
-from cifar_helpers.train.strided import subsample_first
+from cifar_helpers.train.cpu import subsample_first
 
 # The smallest case: two threads share three images, the convolution has 8 input channels and a stride of 2.
 CASE = """if True:
@@ -24,7 +24,7 @@ CASE = """if True:
 NETWORK = """if True:
     import torch
     from cifar_helpers import models
-    from cifar_helpers.train.strided import subsample_first
+    from cifar_helpers.train.cpu import subsample_first
     torch.set_num_threads(2)
     model = models.build("resnet18", width=0.125).to(memory_format=torch.channels_last)
     subsample_first(model)

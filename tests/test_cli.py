@@ -12,6 +12,7 @@ import pytest
 
 from cifar_helpers import cli, experiments, records, train
 from cifar_helpers.core import paths
+from cifar_helpers.experiments import registry
 from cifar_helpers.notebook import execution
 from cifar_helpers.train import Config
 
@@ -25,7 +26,8 @@ CONFIGS = [
 
 @pytest.fixture
 def tiny(results, monkeypatch):
-    monkeypatch.setattr(experiments, "EXPERIMENTS", {"tiny": lambda profile: CONFIGS})
+    for module in (experiments, registry):
+        monkeypatch.setattr(module, "EXPERIMENTS", {"tiny": lambda profile: CONFIGS})
 
 
 def refused(capsys, *arguments):
@@ -149,7 +151,7 @@ def test_a_line_for_each_run_as_soon_as_it_has_ended(tiny, results, monkeypatch,
 def test_side_by_side_each_run_has_its_line_too(tiny, results, capsys):
     records.get(CONFIGS[0], "tiny", "smoke", "cpu")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        cli._train_experiment("tiny", "smoke", "cpu", pool)
+        cli._train_experiment("tiny", "smoke", "cpu", pool, [])
     lines = sorted(re.findall(r"run (\d) of 3", capsys.readouterr().out))
     assert lines == ["1", "2", "3"]
 
@@ -164,7 +166,7 @@ def test_a_run_that_fails_has_no_line_and_the_others_do(tiny, results, monkeypat
 
     monkeypatch.setattr(train, "train", failing)
     with concurrent.futures.ThreadPoolExecutor(1) as pool, pytest.raises(OSError, match="full"):
-        cli._train_experiment("tiny", "smoke", "cpu", pool)
+        cli._train_experiment("tiny", "smoke", "cpu", pool, [])
     assert re.findall(r"run (\d) of 3", capsys.readouterr().out) == ["1", "3"]
 
 

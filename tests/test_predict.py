@@ -149,8 +149,8 @@ def test_an_empty_name_is_not_the_current_folder(run, tmp_path, capsys, monkeypa
     printed = capsys.readouterr()
     assert printed.out.startswith("one.png: ") and len(printed.out.splitlines()) == 1
     assert "error: the name of a picture is empty" in printed.err
-    assert cli.main(["predict", "one.png", "--model", ""]) == 1
-    assert "error: an empty name is no record with weights" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="an empty name is no record with weights"):
+        predict.named("")
 
 
 def test_a_reader_that_has_seen_enough(run, tmp_path, capsys, monkeypatch):

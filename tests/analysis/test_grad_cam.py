@@ -116,6 +116,6 @@ def test_a_stage_without_positions_is_told(images):
 def test_on_full_what_is_missing_is_named_and_not_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "runs", lambda profile: tmp_path / profile)
     with pytest.raises(
-        FileNotFoundError, match="resnet18-muon-seed0.*densenet121-muon-seed0.*train inside --profile full"
+        FileNotFoundError, match="resnet18-muon-seed0.*densenet121-muon-seed0.*train grad_cam_networks --profile full"
     ):
         grad_cam.networks("full")

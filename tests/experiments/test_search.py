@@ -283,10 +283,10 @@ def test_no_trial_is_given_to_two_processes(results):
 
 def test_another_baseline_does_not_go_on_with_the_study(results, monkeypatch):
     search.run("smoke", trials=1, device="cpu")
-    monkeypatch.setattr(experiments, "ablation", lambda profile: replace(BASE, epochs=3))
+    monkeypatch.setattr(search, "ablation", lambda profile: replace(BASE, epochs=3))
     with pytest.raises(ValueError, match="study-smoke.db was begun from another baseline.*move it away"):
         search.run("smoke", trials=2, device="cpu")
-    monkeypatch.setattr(experiments, "ablation", lambda profile: replace(BASE, cutout=8))  # the study varies it
+    monkeypatch.setattr(search, "ablation", lambda profile: replace(BASE, cutout=8))  # the study varies it
     assert len(search.table(search.run("smoke", trials=2, device="cpu"))) == 2
 
 

@@ -298,10 +298,10 @@ def test_damaged_runs_are_not_taken_for_missing_ones(tmp_path, monkeypatch, reco
     """A run that has no record is; one whose record is damaged must not be overlooked."""
     config = records.load(record).config
     monkeypatch.setattr(paths, "base", lambda profile: tmp_path / "smoke")
-    assert records.missing([config], "full") == []
+    assert experiments.missing("tiny", "full", [config]) == []
     (record / "history.csv").write_text("epoch\n")
     with pytest.raises(ValueError, match="history.csv of the record .* is damaged"):
-        records.missing([config], "full")
+        experiments.missing("tiny", "full", [config])
 
 
 class Evil:

@@ -140,9 +140,7 @@ def test_a_line_for_each_run_as_soon_as_it_has_ended(tiny, results, monkeypatch,
     assert cli.main(["train", "tiny", "--profile", "smoke", "--device", "cpu"]) == 0
     lines = "".join([*said, capsys.readouterr().out]).splitlines()
     assert [text.count("\n") for text in said] == [0, 1, 1]
-    apart = [
-        f"learning rate {c.learning_rate}, schedule {c.schedule}, seed {c.seed}".replace("_", " ") for c in CONFIGS
-    ]
+    apart = [f"learning rate {c.learning_rate}, schedule {c.schedule}, seed {c.seed}" for c in CONFIGS]
     for number, (line, config, text) in enumerate(zip(lines, CONFIGS, apart, strict=True), start=1):
         assert line.startswith(f"smoke tiny {config.name}-{config.hash}, run {number} of 3 ({text}): ")
         assert re.search(r"\): \d+\.\d\d % after 1 epochs, \d+ s, \d+ images/s$", line)

@@ -2,8 +2,12 @@
 
 Every experiment is a function of the profile that gives a list of configs; those of the ablations also take `epochs`
 and `seeds` (0 for the profile's own numbers) and the names to compare. The order of the imports is the order in which
-`train` without names goes through them: sweeps come before what reads their records.
+`train` without names goes through them: sweeps come before what reads their records. Experiments in other files of
+this folder come last.
 """
+
+import importlib
+import pkgutil
 
 # isort: off
 from cifar_helpers.core.profiles import PROFILES, profile
@@ -48,6 +52,10 @@ from cifar_helpers.experiments.best_model import (
 )
 from cifar_helpers.experiments.bn_landscape import BN_RATES, band_keep, bn_band, bn_control, bn_measured, bn_size
 # isort: on
+
+for found in pkgutil.iter_modules(__path__):  # every file of this folder may hold experiments
+    if found.name not in globals():  # not a module whose function of the same name is exported here
+        importlib.import_module(f"{__name__}.{found.name}")
 
 __all__ = [
     "BN_RATES",

@@ -103,9 +103,10 @@ def work(profile: str, trials: int = 0, device: str | None = None) -> optuna.Stu
     study.pruner = optuna.pruners.MedianPruner(BUDGET[profile] // 4, n_warmup_steps=math.ceil(base.epochs / 2))
     with study_file.explained(_file(profile)):
         while True:
-            if trial := _next(study, profile, trials or BUDGET[profile]):
+            trial, others = _next(study, profile, trials or BUDGET[profile])
+            if trial:
                 _train(study, trial, replace(base, **settings(trial.params)), cifar, profile, device)
-            elif _under_way(study, profile):
+            elif others:
                 time.sleep(1)  # should its process die, the trial is this one's
             else:
                 return study
@@ -188,17 +189,20 @@ def _under_way(study: optuna.Study, profile: str) -> bool:
         return bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
 
-def _next(study: optuna.Study, profile: str, budget: int) -> optuna.Trial | None:
-    """A trial of this process's own; None where the budget is used up."""
+def _next(study: optuna.Study, profile: str, budget: int) -> tuple[optuna.Trial | None, bool]:
+    """A trial of this process's own, None where the budget is used up; and whether other processes train trials.
+
+    Both under one lock: a trial that is found dead in between would be counted as neither.
+    """
     with _lock(profile, "search"):
         optuna.storages.fail_stale_trials(study)
         counted = len(study.get_trials(deepcopy=False, states=COUNTED))
         if counted >= budget:
-            return None
+            return None, bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             study.enqueue_trial({})  # parameters are drawn when it is asked for
         study.sampler = optuna.samplers.TPESampler(seed=counted, n_startup_trials=BUDGET[profile] // 4)
-        return study.ask(SPACE)
+        return study.ask(SPACE), True
 
 
 def _train(

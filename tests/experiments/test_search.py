@@ -263,7 +263,7 @@ def ask_and_tell(folder, count):
     redirect(folder)
     study = study_file.load(search._file("smoke"), write=True)
     numbers = []
-    while trial := search._next(study, "smoke", count):
+    while trial := search._next(study, "smoke", count)[0]:
         numbers.append(trial.number)
         trial.set_user_attr("seconds", 1.0)
         trial.set_user_attr("checksum", study_file.checksum(study.trials[trial.number], 1.0))

@@ -1,5 +1,6 @@
 """Where a run ran, and by which code."""
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import torch
 
 from cifar_helpers.core import paths
-from cifar_helpers.train import cpu
+from cifar_helpers.train.device import matrix_units
 
 
 def device_name(device: str) -> str:
@@ -21,23 +22,26 @@ def device_name(device: str) -> str:
     if (info := Path("/proc/cpuinfo")).exists():
         found = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
         name = found[0] if found else name
-    units = f" with {cpu.matrix_units()}" if cpu.matrix_units() else ""
+    units = f" with {matrix_units(device)}" if matrix_units(device) else ""
     return f"{name}{units}, {torch.get_num_threads()} threads"
 
 
-def matrix_units(device: str) -> str | None:
-    """The CPU's units for products of matrices, "AMX"; None without them, or where a GPU trains."""
-    return cpu.matrix_units() if device == "cpu" else None
-
-
 def revision() -> str | None:
-    """The git revision of the code, `+` behind it where files differ from it; None outside a checkout."""
-    git = ["git", "-C", str(paths.ROOT)]
+    """The git revision of the code, `+` behind it where files differ from it.
+
+    None outside a checkout, and where the checkout around it is another project's.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(paths.ROOT), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    # GIT_DIR and its kin name another repository, in a git hook say
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--", "cifar_helpers"], capture_output=True, text=True, check=True
-        )
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != paths.ROOT.resolve():
+            return None
+        changed = git("status", "--porcelain", "--", "cifar_helpers")
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -2,6 +2,8 @@
 
 import torch
 
+from cifar_helpers.train import cpu
+
 
 def default_device() -> str:
     """A GPU where there is one."""
@@ -15,3 +17,8 @@ def resolve_device(device: str | None) -> str:
     if device and device not in names:
         raise ValueError(f"this machine has no device {device!r} that torch can use; choose from {', '.join(names)}")
     return device or default_device()
+
+
+def matrix_units(device: str) -> str | None:
+    """The CPU's units for products of matrices, "AMX"; None without them, or where a GPU trains."""
+    return cpu.matrix_units() if device == "cpu" else None

@@ -56,7 +56,7 @@ def table_1(profile: str) -> list[Config]:
 
 
 # The first recipe's 0.1 at ResNet18's 128 features, a quarter of its filters, is 12.8 a feature. That still overshoots
-# where features are long (first_steps: ResNeXt50), so the rule takes a third of it.
+# in ResNeXt50 at full width (first_steps), so the rule takes a third of it.
 PER_FEATURE, FIRST_PER_FEATURE = 4.0, 12.8
 
 

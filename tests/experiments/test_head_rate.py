@@ -7,7 +7,7 @@ import pytest
 
 from cifar_helpers import data, experiments, models, records, train
 
-JUMP = 1.2  # largest loss over the first one: a batch's own chance is a tenth, a step that overshoots doubles it
+JUMP = 1.2  # largest loss over the first one
 
 
 def jump(steps: np.ndarray) -> float:

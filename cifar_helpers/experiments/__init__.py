@@ -33,6 +33,7 @@ from cifar_helpers.experiments.architectures import (
     head_rate,
     head_rates,
     table_1,
+    table_1_head_rate,
     table_1_recipe,
     table_1_seeds,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "schedules",
     "search_best",
     "table_1",
+    "table_1_head_rate",
     "table_1_recipe",
     "table_1_seeds",
 ]

@@ -12,7 +12,7 @@ from cifar_helpers.train import Config
 
 EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of the files: sweeps before what reads them
 KEEP: dict[str, Keep] = {}
-FULL_ONLY = ("fast_ablation", "search_best")  # of smaller profiles, notebook 06 shows or trains what it needs
+FULL_ONLY = ("fast_ablation", "search_best", "table_1_head_rate")  # smaller profiles have others or need none
 
 
 def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep = ()):

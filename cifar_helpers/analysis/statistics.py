@@ -199,6 +199,15 @@ def mcnemar(correct: np.ndarray, others: np.ndarray, confidence: float = CONFIDE
     }
 
 
+def verdict(row, claim: str = "higher") -> str:
+    """What a row of `family` says of the claim that the option is "higher" (or "lower") than the baseline.
+
+    "holds", "contradicted" where the opposite is shown, else "undecided".
+    """
+    opposite = {"higher": "lower", "lower": "higher"}[claim]
+    return {claim: "holds", opposite: "contradicted"}.get(row["outcome"], "undecided")
+
+
 def effect(row, unit: str = "points") -> str:
     """One row of `differences` in a cell of a table: `+0.20 points [-2.82 to +3.22]`."""
     interval = f" [{row['low']:+.2f} to {row['high']:+.2f}]" if row["n"] > 1 else " (one seed)"

@@ -24,6 +24,7 @@ from cifar_helpers.experiments.registry import (
 )
 from cifar_helpers.experiments.baseline import RATES, SEEDS, SWEEP_SEEDS, ablation, described, each_seed, label, rates
 from cifar_helpers.experiments.choices import best_rates
+from cifar_helpers.experiments.settings import settings
 from cifar_helpers.experiments.architectures import (
     FIRST_PER_FEATURE,
     PER_FEATURE,
@@ -110,6 +111,7 @@ __all__ = [
     "regularisation",
     "schedules",
     "search_best",
+    "settings",
     "table_1",
     "table_1_head_rate",
     "table_1_recipe",

@@ -1,1 +1,5 @@
-"""What notebooks need and nothing else does: their parameters, their controls, their execution."""
+"""What notebooks need and nothing else does: their set-up, their parameters, their controls, their execution."""
+
+from .setup import start
+
+__all__ = ["start"]

@@ -48,7 +48,7 @@ def verdicts(found: pd.DataFrame) -> dict[str, int | str]:
     """
     words = found[CLAIM[1]]
     part = words.str.startswith(("holds in part", "can be shown"))
-    hold, unclear = words.str.startswith("holds") & ~part, words.str.startswith("cannot")
+    hold, unclear = words.str.startswith("holds") & ~part, words.str.startswith(("undecided", "cannot"))
     of = {"Count": words.notna(), "Hold": hold, "Part": part, "Open": unclear, "Fall": ~(hold | part | unclear)}
     counts = {f"conclusions{name}": int(rows.sum()) for name, rows in of.items()}
     return counts | {"conclusionsChance": chance(found)}

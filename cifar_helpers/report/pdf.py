@@ -103,6 +103,7 @@ def _inputs(profile: str) -> str:
         rf"\newcommand{{\figuresFolder}}{{{figures_folder}}}",
         macros(pipeline_numbers(profile)),
         *inputs("[0-9][0-9]_numbers.tex"),
+        *inputs("*.checks.tex"),
     ]
     # what was saved with a caption of its own
     if further := [*inputs("*.figure.tex"), *inputs("*.table.tex")]:

@@ -1,5 +1,6 @@
 """One style, and every plot that is drawn more than once."""
 
+import math
 import zlib
 
 import matplotlib.pyplot as plt
@@ -162,25 +163,49 @@ def seed_bands(
     return figure
 
 
-def forest(differences: pd.DataFrame, xlabel: str) -> Figure:
-    """`statistics.differences` as points with their intervals beside a line at zero.
+def forest(
+    differences: pd.DataFrame, xlabel: str, by_seed: pd.DataFrame | None = None, edge: float | None = None
+) -> Figure:
+    """Differences with their intervals (`statistics.family` or `differences`) beside a line at zero.
 
-    Filled where the interval leaves out zero, open where it does not (or where one seed gives none).
+    A circle is the mean: filled where the difference is shown, open where it is not. `by_seed` adds a tick for each
+    seed: its difference, a row per seed and a column per option. What lies beyond `edge` is an arrow with its mean.
     """
     figure, axis = plt.subplots(figsize=(7, 0.9 + 0.36 * len(differences)), layout="constrained")
     axis.axvline(0, color="0.3", linewidth=1)
     for row in differences.itertuples():
-        decided = row.outcome in ("higher", "lower")
-        axis.plot([row.low, row.high], [title(row.Index)] * 2, color="0.2", linewidth=1.5)
-        axis.plot(
-            row.difference,
-            title(row.Index),
-            "o",
-            color="0.2",
-            markerfacecolor="0.2" if decided else "white",
-            markersize=7,
-        )
+        name, face = title(row.Index), "0.2" if row.outcome in ("higher", "lower") else "white"
+        axis.plot([row.low, row.high], [name] * 2, color="0.2", linewidth=1.5)
+        axis.plot(row.difference, name, "o", color="0.2", markerfacecolor=face, markersize=7)
+        if by_seed is not None:
+            changes = by_seed[row.Index]
+            axis.plot(changes, [name] * len(changes), "|", color="C1", markersize=11, markeredgewidth=2, zorder=1)
+        if edge is not None and abs(row.difference) > edge:
+            _arrow(axis, row.difference, name, edge)
+    if edge is not None:
+        axis.set_xlim(max(axis.get_xlim()[0], -edge), min(axis.get_xlim()[1], edge))
     axis.set(xlabel=xlabel)
     axis.set_ylim(len(differences) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)
     return figure
+
+
+def _arrow(axis: Axes, value: float, name: str, edge: float) -> None:
+    side, text = ("left", f"\u2190 {value:+.0f}") if value < 0 else ("right", f"{value:+.0f} \u2192")
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    place = (math.copysign(0.99 * edge, value), name)
+    axis.annotate(text, place, ha=side, va="center", bbox=box)
+
+
+def label_points(axis: Axes, points: pd.DataFrame, x: str, y: str, label: str, fontsize: float = 8) -> None:
+    """Write `label` beside each point of a scatter plot, on its right, or on its left where another point is near.
+
+    `points` has a row per point with the columns x, y and label. Near is measured on the page, so set the axes' limits
+    and scales first.
+    """
+    places = axis.transData.transform(points[[x, y]].to_numpy(float))
+    for text, place, value in zip(points[label], places, points[[x, y]].to_numpy(float)):
+        right, up = (places - place).T
+        crowded = ((right > 1) & (right < 12 * fontsize) & (abs(up) < 1.5 * fontsize)).any()
+        side, offset = ("right", -6) if crowded else ("left", 6)
+        axis.annotate(text, value, (offset, 0), textcoords="offset points", ha=side, va="center", fontsize=fontsize)

@@ -1,5 +1,7 @@
 """Tables on disk, as LaTeX's booktabs."""
 
+from typing import Any
+
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -17,7 +19,9 @@ COMPARISON = {
     "difference": "Difference",
     "low": "95 % low",
     "high": "95 % high",
+    "p_holm": "p (Holm)",
 }
+FORMAT: dict[str, Any] = {"precision": 2, "na_rep": "--"}  # Styler.format's
 
 
 def save_table(frame: pd.DataFrame, name: str, profile: str, caption: str = "", **options) -> None:
@@ -32,10 +36,15 @@ def save_table(frame: pd.DataFrame, name: str, profile: str, caption: str = "", 
         generated.write_caption("table", name, caption, profile)
 
 
-def save_comparison(table: pd.DataFrame, what: str, name: str, profile: str) -> None:
-    """save_table for a `statistics.table`: the columns of COMPARISON that it has; `what` heads the options' column."""
+def comparison(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    """A `statistics.table` for readers: the columns of COMPARISON that it has; `what` heads the options' column."""
     table = table[[column for column in COMPARISON if column in table]].rename(columns=COMPARISON)
-    save_table(table.rename_axis(what).reset_index(), name, profile)
+    return table.rename_axis(what).reset_index()
+
+
+def save_comparison(table: pd.DataFrame, what: str, name: str, profile: str) -> None:
+    """save_table for a `statistics.table`."""
+    save_table(comparison(table, what), name, profile)
 
 
 def tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -> str:
@@ -43,7 +52,7 @@ def tabular(frame: pd.DataFrame, column_format: str | None = None, **options) ->
     numbered = isinstance(frame.index, pd.RangeIndex)
     frame = frame.apply(lambda column: column if is_numeric_dtype(column) else column.map(_escaped))
     frame = frame.rename(index=_escaped, columns=_escaped).rename_axis(index=_escaped, columns=_escaped)
-    style = frame.style.format(**{"precision": 2, "na_rep": "--", **options})
+    style = frame.style.format(**FORMAT | options)
     style = style.hide(axis="index") if numbered else style
     return style.to_latex(hrules=True, column_format=column_format)
 

@@ -1,0 +1,35 @@
+"""What was trained, in one line."""
+
+import pytest
+
+from cifar_helpers import experiments
+from cifar_helpers.train import Config
+
+
+def test_what_is_common_and_what_differs():
+    configs = [
+        Config("resnet18", activation=name, width=0.25, epochs=3, seed=seed)
+        for name in ("relu", "elu")
+        for seed in range(3)
+    ]
+    assert experiments.settings(configs) == (
+        "ResNet18 with 0.25 times its filters, trained on all training images for 3 epochs in batches of 128; SGD with "
+        "momentum 0.9, rate 0.1, one-cycle schedule; 3 seeds; accuracy on the test images. The runs differ in: "
+        "activation."
+    )
+
+
+def test_what_is_not_the_default_is_named():
+    text = experiments.settings([Config("dla", hidden=(256, 128), dropout=0.5, images=5000, evaluate="validation")])
+    assert "5,000 training images" in text and "dropout 0.5" in text and "hidden layers of 256, 128" in text
+    assert text.endswith("1 seed; accuracy on validation images.")
+
+
+def test_no_runs_is_an_error():
+    with pytest.raises(ValueError, match="no runs"):
+        experiments.settings([])
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_every_experiment_can_be_described(name):
+    assert "epoch" in experiments.settings(experiments.configs(name, "full"))

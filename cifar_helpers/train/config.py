@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cifar_helpers import models
-from cifar_helpers.train import losses, optimizers, schedules
+from cifar_helpers.train import fields, losses, optimizers, schedules
 
 PRECISIONS = ("float32", "bfloat16")
 DATASETS = ("cifar10", "synthetic")
@@ -68,20 +68,12 @@ class Config:
             "data": DATASETS,
             "evaluate": EVALUATIONS,
         }
+        fields.settle(self)
         for field, names in choices.items():
             if getattr(self, field) not in names:
                 raise ValueError(f"unknown {field} {getattr(self, field)!r}; choose from {', '.join(names)}")
         if not (isinstance(self.schedule, str) and "@" in self.schedule):  # a record's: cannot be run, can be read
             schedules.resolve(self.schedule)
-        for field in ("epochs", "batch_size"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
-        for field in ("images", "test_images"):
-            if getattr(self, field) is not None and getattr(self, field) < 10:
-                raise ValueError(f"{field} must be at least 10 (one of each class), not {getattr(self, field)}")
-        if not 1 <= self.small_side <= 32:  # larger images crash torch's backward pass in narrow networks
-            raise ValueError(f"small_side is a number of pixels, 1 to 32, not {self.small_side}")
-        object.__setattr__(self, "hidden", tuple(self.hidden))
 
     def to_dict(self) -> dict:
         """All fields as JSON knows them; a caller's own schedule by its label."""

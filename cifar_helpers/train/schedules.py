@@ -53,7 +53,8 @@ def label(schedule: str | Schedule) -> str:
     if isinstance(schedule, str):
         return schedule
     values = ",".join(f"{schedule(i / 1000):.9g}" for i in range(1000))
-    return f"{schedule.__name__}@{hashlib.sha256(values.encode()).hexdigest()[:8]}"
+    name = getattr(schedule, "__name__", type(schedule).__name__)  # functools.partial has no name of its own
+    return f"{name}@{hashlib.sha256(values.encode()).hexdigest()[:8]}"
 
 
 def resolve(schedule: str | Schedule, warmup: float = 0.0) -> Schedule:
@@ -62,6 +63,8 @@ def resolve(schedule: str | Schedule, warmup: float = 0.0) -> Schedule:
         if "@" in schedule:
             raise ValueError(f"{schedule} was a function of the caller's own; pass that function again")
         raise ValueError(f"unknown schedule {schedule!r}; choose from {', '.join(SCHEDULES)} or pass a function")
+    if not isinstance(schedule, str) and not callable(schedule):
+        raise ValueError(f"a schedule is a name or a function of the progress, not {schedule!r}")
     function = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
     if warmup == 0:
         return function

@@ -1,9 +1,11 @@
 """Where each profile's results lie: `full` in the repository itself, every other under build/<profile>/."""
 
+import hashlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINTS = ROOT / "build" / "checkpoints"
+aside: Path | None = None  # of a notebook whose parameters are not the report's: the folder of its figures and tables
 
 
 def base(profile: str) -> Path:
@@ -22,12 +24,22 @@ def notebooks(profile: str) -> Path:
     return base(profile) / "notebooks"
 
 
+def set_aside(parameters: str) -> Path:
+    """Have this process write its figures and tables into a folder named by its parameters: so never over the report's.
+
+    Records are not moved: their configs tell them apart.
+    """
+    global aside
+    aside = ROOT / "build" / "other_parameters" / hashlib.sha256(parameters.encode()).hexdigest()[:8]
+    return aside
+
+
 def figures(profile: str) -> Path:
-    return base(profile) / "figures"
+    return (aside or base(profile)) / "figures"
 
 
 def report(profile: str) -> Path:
-    return base(profile) / "report"
+    return (aside or base(profile)) / "report"
 
 
 def generated(profile: str) -> Path:

@@ -41,6 +41,9 @@ def execute(name: str, profile: str) -> int:
 def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
     os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile}
+    if "MPLCONFIGDIR" not in os.environ and not os.access(os.path.expanduser("~"), os.W_OK):
+        # else each kernel's warning, with a path of this machine, is stored in the notebook
+        os.environ["MPLCONFIGDIR"] = str(files.folder(paths.ROOT / "build" / "matplotlib"))
     before = generated.of_notebook(output.stem, profile)
     try:
         papermill.execute_notebook(
@@ -58,10 +61,24 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
         print(f"\n{source.name}: {error}\nThe half-run notebook: {failed}", file=sys.stderr)
         return 1
     clean(failed)
+    if cells := without_image(failed):
+        print(
+            f"\n{source.name}: no picture in the output of cell {', '.join(map(str, cells))}, which has an alternative "
+            f"text for one. The notebook: {failed}",
+            file=sys.stderr,
+        )
+        return 1
     failed.replace(output)
     for file in generated.remove_unwritten(output.stem, profile, before):
         print(f"{source.name} does not write {file.name} any more: removed", file=sys.stderr)
     return 0
+
+
+def without_image(path: Path) -> list[int]:
+    """The numbers, from 0, of an executed notebook's cells that describe a picture and have none in their output."""
+    cells = enumerate(nbformat.read(path, as_version=4).cells)
+    described = [(number, cell) for number, cell in cells if "image" in cell.metadata.get("mystnb", {})]
+    return [n for n, cell in described if not any("image/png" in output.get("data", {}) for output in cell.outputs)]
 
 
 def clean(path: Path) -> None:

@@ -13,16 +13,21 @@ def check(namespace: Mapping) -> None:
     Where text is asked for, a list of names or numbers will do. ValueError tells a wrong type, a number below 0, or a
     name that is no parameter: papermill only warns of the last one, and goes on without it.
     """
-    # Python 3.14 makes the annotations when they are asked for
-    declared = namespace.get("__annotations__") or namespace["__annotate__"](1)
+    kinds = declared(namespace)
     for name in injected(namespace.get("In", ())):
-        if name not in declared:
-            raise ValueError(f"this notebook has no parameter {name!r}; choose from {', '.join(declared)}")
-    for name, kind in declared.items():
+        if name not in kinds:
+            raise ValueError(f"this notebook has no parameter {name!r}; choose from {', '.join(kinds)}")
+    for name, kind in kinds.items():
         value = namespace[name]
         fits = type(value) is kind or (kind is str and isinstance(value, (list, tuple)))
         if not fits or (kind is int and value < 0):
             raise ValueError(f"the parameter {name} is {KINDS[kind]}, not {value!r}")
+
+
+def declared(namespace: Mapping) -> dict[str, type]:
+    """The names and types of a notebook's parameters, from the annotations in its globals()."""
+    # Python 3.14 makes the annotations when they are asked for
+    return namespace.get("__annotations__") or namespace["__annotate__"](1)
 
 
 def injected(cells: Iterable[str]) -> list[str]:

@@ -1,11 +1,13 @@
 """The first call of every notebook."""
 
+import json
 import logging
 from collections.abc import Mapping
 
+from IPython import get_ipython
 from IPython.display import Markdown, display
 
-from cifar_helpers.core import profiles
+from cifar_helpers.core import paths, profiles
 from cifar_helpers.notebook import parameters
 from cifar_helpers.report import plots
 
@@ -20,16 +22,29 @@ MINIATURE = (
 def start(namespace: Mapping) -> str:
     """Check a notebook's parameters (`namespace` is its globals()), set the style of its figures; the profile's name.
 
-    A run that is not of the profile `full` is marked at its head.
+    A run that is not of the profile `full` is marked at its head. Where other parameters have values, the figures and
+    tables go into a folder of their own under build/, since they are not the report's.
 
     Raises:
         ValueError: a parameter is unknown or of a wrong type, or there is no such profile.
     """
     parameters.check(namespace)
     profile = profiles.profile(namespace["profile"])
+    _draw_into_the_notebook()
     plots.use_style()
     # torch's benchmark and export modules warn of compilers that no notebook uses
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     if profile != "full":
         display(Markdown(SYNTHETIC if profile == "smoke" else MINIATURE))
+    changed = {name: namespace[name] for name in parameters.declared(namespace) if name != "profile"}
+    if any(changed.values()):
+        folder = paths.set_aside(json.dumps({"profile": profile, **changed}, sort_keys=True, default=str))
+        place = folder.relative_to(paths.ROOT).as_posix()
+        display(Markdown(f"These parameters are not the report's: figures and tables go into `{place}`."))
     return profile
+
+
+def _draw_into_the_notebook() -> None:
+    """Figures become outputs of their cells, whatever MPLBACKEND says: many servers set Agg, which shows none."""
+    if (shell := get_ipython()) is not None:
+        shell.run_line_magic("matplotlib", "inline")

@@ -88,3 +88,31 @@ def test_train_command_names_the_choices(capsys):
     assert "choose from table_1" in capsys.readouterr().err
     assert cli.main(["train", "table_1", "--profile", "tiny"]) == 1
     assert "choose from smoke, quick, full" in capsys.readouterr().err
+
+
+FIGURE = """\
+import matplotlib.pyplot as plt
+from cifar_helpers import notebook, report
+profile = notebook.start(globals())
+report.show(plt.subplots()[0], "01_nothing", profile)"""
+
+
+@pytest.mark.parametrize("backend", [None, "Agg"])
+def test_a_figure_is_in_the_notebook_whatever_the_callers_backend(project, monkeypatch, backend):
+    if backend:
+        monkeypatch.setenv("MPLBACKEND", backend)
+    write(project, "01_good", FIGURE)
+    assert execution.execute("01_good", "smoke") == 0
+    cells = nbformat.read(project / "build/smoke/notebooks/01_good.ipynb", as_version=4).cells
+    assert "image/png" in cells[-1].outputs[-1].data
+
+
+def test_a_figure_that_is_not_in_the_output_is_an_error(project, capsys):
+    write(project, "01_bad", "'no picture'")
+    path = project / "notebooks/01_bad.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].metadata["mystnb"] = {"image": {"alt": "A curve that falls."}}
+    nbformat.write(notebook, path)
+    assert execution.execute("01_bad", "smoke") == 1
+    assert "no picture in the output of cell 2" in capsys.readouterr().err
+    assert not (project / "build/smoke/notebooks/01_bad.ipynb").exists()

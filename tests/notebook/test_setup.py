@@ -3,6 +3,7 @@
 import pytest
 
 from cifar_helpers import notebook
+from cifar_helpers.core import paths
 
 
 def namespace(**values):
@@ -22,3 +23,20 @@ def test_a_wrong_parameter_is_one_sentence():
         notebook.start(namespace(profile="smoke", epochs=-1))
     with pytest.raises(ValueError, match="unknown profile 'tiny'"):
         notebook.start(namespace(profile="tiny"))
+
+
+def test_other_parameters_than_the_reports_have_a_folder_of_their_own(tmp_path, monkeypatch):
+    """Else the next PDF would be built from them."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "aside", None)
+    shown = []
+    monkeypatch.setattr("cifar_helpers.notebook.setup.display", lambda markdown: shown.append(markdown.data))
+    notebook.start(namespace(profile="full", epochs=0, activations=""))
+    assert paths.figures("full") == tmp_path / "figures" and shown == []
+    folders = set()
+    for changed in (dict(epochs=5), dict(activations=["relu", "elu"]), dict(activations="relu, elu")):
+        notebook.start(namespace(**dict(profile="full", epochs=0, activations="") | changed))
+        folders |= {paths.figures("full"), paths.generated("full").parents[1] / "figures"}
+        assert str(paths.aside.relative_to(tmp_path)) in shown[-1]
+    assert len(folders) == 3 and all(folder.is_relative_to(tmp_path / "build") for folder in folders)
+    assert paths.runs("full") == tmp_path / "runs"  # records are told apart by their configs

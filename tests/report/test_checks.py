@@ -19,7 +19,14 @@ def test_full_stops_at_a_statement_that_the_records_do_not_show(root, capsys):
 
 def test_a_miniature_says_what_it_does_not_show(root, capsys):
     report.checks("03_activations", "smoke")("ELU is below ReLU", False)
-    assert "ELU is below ReLU: not shown by this miniature" in capsys.readouterr().out
+    assert "ELU is below ReLU: not shown by this run" in capsys.readouterr().out
+
+
+def test_a_run_with_other_parameters_is_not_stopped(root, monkeypatch, capsys):
+    monkeypatch.setattr("cifar_helpers.core.paths.aside", root / "build/other_parameters/0")
+    report.checks("03_activations", "full")("ELU is below ReLU", False)
+    assert "not shown by this run" in capsys.readouterr().out
+    assert not (root / "report/generated").exists()
 
 
 def test_a_condition_of_several_values_is_an_error(root):

@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 
 from cifar_helpers import records
 from cifar_helpers.core.profiles import profile as profile_of
+from cifar_helpers.core.registry import register
 from cifar_helpers.records import Run
 from cifar_helpers.records.training import Keep, keep_of
 from cifar_helpers.train import Config
@@ -22,7 +23,8 @@ def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep
     """
     if configs is None:
         return functools.partial(experiment, keep=keep)
-    EXPERIMENTS[configs.__name__], KEEP[configs.__name__] = configs, keep
+    register(EXPERIMENTS, configs, "experiment")
+    KEEP[configs.__name__] = keep
     return configs
 
 

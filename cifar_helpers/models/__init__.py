@@ -6,13 +6,13 @@ import pkgutil
 from torch import nn
 
 from .activations import ACTIVATIONS, is_activation, replace_relus
-from .network import FAMILIES, TITLES, Network, initialise, replace_batch_norms
+from .network import FAMILIES, TITLES, Network, fingerprint, initialise, replace_batch_norms
 
 for found in pkgutil.iter_modules(__path__):  # every file of this folder may hold networks, see network.family
     importlib.import_module(f"{__name__}.{found.name}")
 
 NAMES = tuple(FAMILIES)
-__all__ = ["ACTIVATIONS", "NAMES", "TITLES", "Network", "build", "is_activation", "stages"]
+__all__ = ["ACTIVATIONS", "NAMES", "TITLES", "Network", "build", "fingerprint", "is_activation", "stages"]
 
 
 def build(

@@ -1,11 +1,14 @@
 """What all networks share: the way from an image to ten scores, and the scaling of their filters."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from cifar_helpers.core.registry import register
 
 
 class Parts(NamedTuple):
@@ -26,12 +29,18 @@ TITLES: dict[str, str] = {}
 def family(title: str) -> Callable:
     """What makes a function of the width a network: its name is the network's, `title` is what readers see."""
 
-    def register(parts: Callable[[float], Parts]) -> Callable[[float], Parts]:
-        FAMILIES[parts.__name__] = parts
+    def registered(parts: Callable[[float], Parts]) -> Callable[[float], Parts]:
+        register(FAMILIES, parts, "network")
         TITLES[parts.__name__] = title
         return parts
 
-    return register
+    return registered
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Eight hexadecimal digits over the names and shapes of a network's parameters and buffers."""
+    shapes = [f"{name}{tuple(tensor.shape)}" for name, tensor in network.state_dict().items()]
+    return hashlib.sha256("\n".join(shapes).encode()).hexdigest()[:8]
 
 
 class Network(nn.Module):

@@ -1,9 +1,10 @@
 """A finished run on disk: find, load, write, complete."""
 
 import contextlib
+import functools
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from cifar_helpers import models, train
 from cifar_helpers.core import files, paths, profiles
+from cifar_helpers.models.network import FAMILIES
 from cifar_helpers.records import checksums, provenance
 from cifar_helpers.records.checksums import DamagedRecord
 from cifar_helpers.train import Config, Result, outputs
@@ -101,16 +103,44 @@ def load(folder: Path) -> Run:
 def find(config: Config, profile: str | None = None, keep: Iterable[str] = ()) -> Run | None:
     """The record of a config under any experiment of the profile; None without one, or one that lacks an output.
 
-    Raises: DamagedRecord where a file that the record should have is gone.
+    Raises: DamagedRecord where a file that the record should have is gone, OtherNetwork where the network of the
+    config's name has been changed since.
     """
     keep = outputs.check(keep)
     for folder in sorted(paths.runs(profiles.profile(profile)).glob(f"*/{config.name}-{config.hash}")):
-        if set(keep) <= set((run := load(folder)).keep):
+        _check_network(run := load(folder), config)
+        if set(keep) <= set(run.keep):
             for name in keep:
                 if not (file := folder / file_name(name)).exists():
                     raise DamagedRecord(file, "it is missing")
             return run
     return None
+
+
+class OtherNetwork(ValueError):
+    """A record is of a network that had the same name and other parameters."""
+
+
+def _check_network(run: Run, config: Config) -> None:
+    shape = (config.model, config.activation, config.hidden, config.width, config.batch_norm)
+    digits, parameters = _today(FAMILIES[config.model], *shape)
+    # records of before the digits were written have only the number
+    if (run.record.get("network", digits), run.record["parameters"]) != (digits, parameters):
+        raise OtherNetwork(
+            f"the record {run.folder} was trained with another network of the name {config.model} "
+            f"({run.record['parameters']:,} parameters; today's has {parameters:,}): give the changed network another "
+            "name, or move the record away to train it again"
+        )
+
+
+@functools.lru_cache
+def _today(
+    family: Callable, model: str, activation: str, hidden: tuple[int, ...], width: float, batch_norm: bool
+) -> tuple[str, int]:
+    """Fingerprint and number of parameters of a network, as the code has it; another `family` is another network."""
+    with torch.device("meta"):  # shapes only
+        network = models.build(model, activation=activation, hidden=hidden, width=width, batch_norm=batch_norm)
+    return models.fingerprint(network), sum(p.numel() for p in network.parameters())
 
 
 def write(config: Config, result: Result, experiment: str, profile: str, device: str) -> Run:
@@ -131,6 +161,7 @@ def write_to(folder: Path, config: Config, result: Result, profile: str, device:
         "synthetic": config.data == "synthetic",
         "config": config.to_dict(),
         "seed": config.seed,
+        "network": models.fingerprint(result.model),
         "parameters": sum(p.numel() for p in result.model.parameters()),
         **_metrics(result.history),
         "epochs": len(result.history),

@@ -5,13 +5,16 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from cifar_helpers import cli, data, experiments, records, train
+from cifar_helpers import cli, data, experiments, models, records, train
 from cifar_helpers.core import paths
+from cifar_helpers.models.network import FAMILIES, Parts
 from cifar_helpers.train import Config, cpu
 
 TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50)
@@ -457,3 +460,26 @@ def test_device_name_tells_whether_matrix_units_are_used(monkeypatch):
         monkeypatch.setattr(cpu, "available", lambda available=available: available)
         name = records.device_name("cpu")
         assert (" with AMX, " in name) == available and name.endswith(f", {torch.get_num_threads()} threads")
+
+
+def test_a_changed_network_does_not_meet_the_record_of_the_old_one(results, monkeypatch):
+    """Of the same name, with another number of filters, or with the same number of parameters in other places."""
+
+    def tiny(filters, name="conv"):
+        def parts(width):
+            stem = nn.Sequential(OrderedDict({name: nn.Conv2d(3, filters, 3)}))
+            return Parts(stem, [nn.Identity()], filters)
+
+        return parts
+
+    monkeypatch.setitem(FAMILIES, "tiny", tiny(8))
+    monkeypatch.setattr(models, "NAMES", (*models.NAMES, "tiny"))
+    config = Config("tiny", data="synthetic", images=50, test_images=50, batch_size=25, epochs=1, precision="float32")
+    run = records.get(config, profile="smoke")
+    assert records.find(config, "smoke").folder == run.folder
+    for changed in (tiny(4), tiny(8, "first")):
+        monkeypatch.setitem(FAMILIES, "tiny", changed)
+        for ask in (records.find, records.get):
+            with pytest.raises(ValueError, match="trained with another network of the name tiny .* another name, or"):
+                ask(config, profile="smoke")
+    assert records.load(run.folder).record == run.record

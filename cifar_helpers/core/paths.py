@@ -1,11 +1,10 @@
 """Where each profile's results lie: `full` in the repository itself, every other under build/<profile>/."""
 
-import hashlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINTS = ROOT / "build" / "checkpoints"
-aside: Path | None = None  # of a notebook whose parameters are not the report's: the folder of its figures and tables
+aside: Path | None = None  # of a notebook that does not write for the report: the folder of its figures and tables
 
 
 def base(profile: str) -> Path:
@@ -24,13 +23,13 @@ def notebooks(profile: str) -> Path:
     return base(profile) / "notebooks"
 
 
-def set_aside(parameters: str) -> Path:
-    """Have this process write its figures and tables into a folder named by its parameters: so never over the report's.
+def set_aside(name: str) -> Path:
+    """Have this process write its figures and tables into build/<name>, not over the report's; that folder.
 
     Records are not moved: their configs tell them apart.
     """
     global aside
-    aside = ROOT / "build" / "other_parameters" / hashlib.sha256(parameters.encode()).hexdigest()[:8]
+    aside = ROOT / "build" / name
     return aside
 
 

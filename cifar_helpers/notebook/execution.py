@@ -10,6 +10,7 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from cifar_helpers.core import files, paths
+from cifar_helpers.notebook.setup import PUBLISH
 from cifar_helpers.report import generated
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -40,7 +41,7 @@ def execute(name: str, profile: str) -> int:
 
 def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
-    os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile}
+    os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile, PUBLISH: "1"}
     if "MPLCONFIGDIR" not in os.environ and not os.access(os.path.expanduser("~"), os.W_OK):
         # else each kernel's warning, with a path of this machine, is stored in the notebook
         os.environ["MPLCONFIGDIR"] = str(files.folder(paths.ROOT / "build" / "matplotlib"))

@@ -1,6 +1,5 @@
 """Checks: what a text says, and the condition on the records that makes it true."""
 
-from cifar_helpers.core import paths
 from cifar_helpers.report import generated
 
 
@@ -13,6 +12,8 @@ class Checks:
 
     The outcomes are written to generated/<group>.checks.tex: report.tex stands by them with \\checked{group}.
     """
+
+    strict = True  # False in a run with other parameters than the report's, whose data the text does not speak of
 
     def __init__(self, group: str, profile: str):
         generated.check_name(group)
@@ -27,7 +28,7 @@ class Checks:
             ValueError: the condition has more than one value.
         """
         holds = self.outcomes[statement] = bool(condition)
-        if not holds and self.profile == "full" and paths.aside is None:
+        if not holds and self.profile == "full" and self.strict:
             raise AssertionError(
                 f"the text says: {statement}. The records do not show it: look at them, and rewrite the text"
             )

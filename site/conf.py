@@ -7,7 +7,8 @@ html_title = project
 
 extensions = ["myst_nb", "sphinx_external_toc"]  # notebooks and Markdown as pages; the table of contents in one file
 external_toc_path = "site/_toc.yml"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md", "notebooks/[0-9]*.ipynb"]
+texts = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "notebooks/README.md"]
+include_patterns = [*texts, "notebooks/[0-9]*.ipynb"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3

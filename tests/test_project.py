@@ -48,7 +48,7 @@ def test_conda_environment_has_no_list_of_its_own():
 def test_latex_packages_are_the_same_everywhere():
     from cifar_helpers.report.pdf import LATEX_PACKAGES
 
-    for file in ("Makefile", "report/install_latex.sh", "README.md"):
+    for file in ("Makefile", "report/install_latex.sh", "docs/rerun.md"):
         assert LATEX_PACKAGES in (paths.ROOT / file).read_text(), file
 
 

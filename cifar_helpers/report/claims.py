@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 
 from cifar_helpers import experiments
-from cifar_helpers.analysis import statistics
 from cifar_helpers.core import files, paths
 from cifar_helpers.report import generated
 
@@ -37,23 +36,14 @@ def write_conclusions(readme: Path) -> None:
     _, end, after = rest.partition("<!-- end of conclusions -->")
     if not end:
         raise ValueError(f"{readme} has lost the comments between which the conclusions stand")
-    note = f"Ablations: {experiments.described(experiments.ablation('full'), 'full')} {chance(found)}"
+    note = f"The ablations: {experiments.settings(experiments.activations('full'))}"
     files.write(readme, before + "\n".join(["<!-- conclusions -->", *lines, "", note, end]) + after)
 
 
-def verdicts(found: pd.DataFrame) -> dict[str, int | str]:
-    """How many of the original's conclusions hold, hold in part, fall, or stay open: by a verdict's first words.
-
-    And what chance alone would show among their intervals.
-    """
+def verdicts(found: pd.DataFrame) -> dict[str, int]:
+    """How many of the original's conclusions hold, hold in part, are contradicted or undecided: by their first word."""
     words = found[CLAIM[1]]
-    part = words.str.startswith(("holds in part", "can be shown"))
-    hold, unclear = words.str.startswith("holds") & ~part, words.str.startswith(("undecided", "cannot"))
+    part = words.str.startswith("holds in part")
+    hold, unclear = words.str.startswith("holds") & ~part, words.str.startswith("undecided")
     of = {"Count": words.notna(), "Hold": hold, "Part": part, "Open": unclear, "Fall": ~(hold | part | unclear)}
-    counts = {f"conclusions{name}": int(rows.sum()) for name, rows in of.items()}
-    return counts | {"conclusionsChance": chance(found)}
-
-
-def chance(found: pd.DataFrame) -> str:
-    """A sentence: how many of the intervals among the effects would leave out zero by chance alone."""
-    return statistics.chance(int(found[CLAIM[2]].str.count(r"\[").sum()))
+    return {f"conclusions{name}": int(rows.sum()) for name, rows in of.items()}

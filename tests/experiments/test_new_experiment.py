@@ -1,4 +1,4 @@
-"""A file in the folder of experiments is found: the README's recipe, followed to the letter."""
+"""A file in the folder of experiments is found: the recipe of docs/extend.md, followed to the letter."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ from cifar_helpers.core import paths
 
 
 def test_a_file_in_the_folder_is_an_experiment(tmp_path):
-    """In a process of its own, with the file that the README shows."""
-    readme = (paths.ROOT / "README.md").read_text()
-    shown = readme.split("cifar_helpers/experiments/batch_sizes.py`:\n  ```python\n")[1].split("  ```")[0]
+    """In a process of its own, with the file that docs/extend.md shows."""
+    text = (paths.ROOT / "docs/extend.md").read_text()
+    shown = text.split("cifar_helpers/experiments/batch_sizes.py`:\n  ```python\n")[1].split("  ```")[0]
     shutil.copytree(paths.ROOT / "cifar_helpers", tmp_path / "cifar_helpers")
     (tmp_path / "cifar_helpers/experiments/batch_sizes.py").write_text(textwrap.dedent(shown))
     code = """if True:

@@ -267,9 +267,9 @@ def test_errors_name_the_choices(options, words):
 
 
 def test_a_file_in_the_folder_is_a_network(tmp_path):
-    """In a process of its own, with the file that the README shows."""
-    readme = (paths.ROOT / "README.md").read_text()
-    source = textwrap.dedent(readme.split("cifar_helpers/models/tiny.py`:\n  ```python\n")[1].split("  ```")[0])
+    """In a process of its own, with the file that docs/extend.md shows."""
+    text = (paths.ROOT / "docs/extend.md").read_text()
+    source = textwrap.dedent(text.split("cifar_helpers/models/tiny.py`:\n  ```python\n")[1].split("  ```")[0])
     shutil.copytree(paths.ROOT / "cifar_helpers", tmp_path / "cifar_helpers")
     (tmp_path / "cifar_helpers/models/tiny.py").write_text(source)
     code = """if True:

@@ -84,7 +84,7 @@ def _train(options) -> int:
     profile = experiments.profile(options.profile)
     skipped = experiments.FULL_ONLY if profile != "full" else ()
     names = options.experiments or [name for name in experiments.EXPERIMENTS if name not in skipped]
-    for name in names:  # an unknown name is told before anything starts
+    for name in names:  # report an unknown name before anything starts
         experiments.get_experiment(name)
     if options.scheduler:
         place: AbstractContextManager = execution.dask(options.scheduler)
@@ -166,7 +166,7 @@ def _search(options) -> int:
     from cifar_helpers.records import execution
 
     profile, device = experiments.profile(options.profile), train.resolve_device(options.device)
-    execution.threads(options.workers)  # a number below 1 is told before anything starts
+    execution.threads(options.workers)  # report a number below 1 before anything starts
     search.begin(profile, options.trials)
     if options.workers == 1:
         search.work(profile, options.trials, device)

@@ -1,4 +1,4 @@
-"""Classes of one's own pictures, by the best network whose weights are there: in a clone, the fast one."""
+"""Classify a user's pictures with the best network whose weights are there: in a clone, the fast one."""
 
 import contextlib
 import functools

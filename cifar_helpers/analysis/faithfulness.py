@@ -34,7 +34,7 @@ def baselines(images: Tensor) -> dict[str, Tensor]:
     count, _, height, width = images.shape
     y, x = (torch.arange(side) - (side - 1) / 2 for side in (height, width))
     blob = torch.exp(-(y[:, None] ** 2 + x**2) / (2 * (height / 4) ** 2))
-    # no pixel of a constant map comes before another, so pixel_order draws lots
+    # in a constant map no pixel comes before another, so pixel_order breaks ties at random
     return {"random": torch.zeros(count, height, width), "centred blob": blob.expand(count, -1, -1)}
 
 
@@ -121,11 +121,11 @@ def areas(curves: dict[str, dict[str, Tensor]], at: Tensor) -> dict[str, dict[st
 
 
 def randomize_layers(model: Network, seed: int = 0) -> Iterator[tuple[str, Network]]:
-    """The network as it is, then with its weights drawn anew from the head down: (what was drawn last, a copy).
+    """The network as it is, then with its weights re-initialised from the head down: (the last such part, a copy).
 
     The parts in order: "none", "head", the tail if it has weights, the last stage to the first, "stem". Each copy
     keeps the new weights of those before it, and is in evaluation mode with fresh running statistics in the layers
-    drawn anew. The model itself and torch's random numbers are left as they were. Adebayo et al. 2018, arXiv
+    re-initialised. The model itself and torch's random state stay as they were. Adebayo et al. 2018, arXiv
     1810.03292.
     """
     parts = ["head", "tail", *(f"stages.{name}" for name, _ in reversed(list(model.stages.named_children()))), "stem"]

@@ -190,7 +190,7 @@ def check_images(images: Tensor) -> None:
 def eval_without_inplace(model: nn.Module) -> Iterator[nn.Module]:
     """The network in evaluation mode, none of its modules working in place; both as before at the end.
 
-    A module that works in place writes over what a hook on the layer before it has kept.
+    A module that works in place overwrites what a hook on the previous layer has stored.
     """
     modes: list[tuple[Any, bool, bool | None]] = [  # Any: not every module has an attribute `inplace`
         (module, module.training, getattr(module, "inplace", None)) for module in model.modules()

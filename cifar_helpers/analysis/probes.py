@@ -25,7 +25,7 @@ L2 = (0.01, 0.1, 1.0)  # strengths that a linear probe chooses from
 def untrained(run: Run, images: Tensor) -> models.Network:
     """The network that the run started from: its first weights, from its seed.
 
-    The running statistics of its batch norms are those of `images` (B, 3, 32, 32): it has none of its own yet.
+    The running statistics of its batch norms are those of `images` (B, 3, 32, 32): the network has no others yet.
     """
     config = run.config
     with torch.random.fork_rng(devices=[]):

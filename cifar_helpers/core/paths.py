@@ -10,7 +10,7 @@ aside: Path | None = None  # of a notebook that does not write for the report: t
 def base(profile: str) -> Path:
     """The folder that holds runs/, notebooks/, figures/ and report/ of a profile.
 
-    A small run has a folder of its own, so it can never overwrite the real results.
+    Smaller profiles have their own folder, so they never overwrite the full results.
     """
     return ROOT if profile == "full" else ROOT / "build" / profile
 

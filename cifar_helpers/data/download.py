@@ -134,7 +134,7 @@ def fetch(named: Path | None = None, remotes: tuple[Remote, ...] = REMOTES) -> A
                 continue
             _keep(arrays, path, home)
             return arrays
-        with contextlib.suppress(OSError):  # there is none, or a file of before is in it
+        with contextlib.suppress(OSError):  # it does not exist, or holds another file
             (home / DOWNLOADS).rmdir()
     raise _none(
         failures,

@@ -1,4 +1,4 @@
-"""A picture of one's own as the networks take it: 32x32 pixels."""
+"""A user's picture as input for the networks: 32x32 pixels."""
 
 import contextlib
 import io

@@ -78,7 +78,7 @@ def rates(config: Config, values: Iterable[float], profile: str) -> list[Config]
 
 
 def ablation_keep(config: Config) -> tuple[str, ...]:
-    """The baseline of the ablations keeps whatever any of them wants of it, so that one training serves all of them."""
+    """The baseline saves every output that any ablation needs, so that one training serves all of them."""
     baselines = [ablation(profile, config.epochs) for profile in PROFILES]
     return ("logits", "dead_units") if replace(config, seed=0) in baselines else ()
 

@@ -9,7 +9,7 @@ from cifar_helpers.train import Config
 
 @experiment(keep=["weights"])
 def grad_cam_networks(profile: str) -> list[Config]:
-    """The networks that are looked into: Table 1's five at a quarter of their filters, their weights kept.
+    """The networks whose filters and maps are shown: Table 1's five at a quarter of their filters, with weights.
 
     The weights of all five at full width are 138 MB, more than a repository should hold.
     """

@@ -17,9 +17,9 @@ FULL_ONLY = ("fast_ablation", "search_best", "table_1_head_rate")  # smaller pro
 
 
 def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep = ()):
-    """What makes a function of the profile an experiment: `train`, records and notebooks know it by its name.
+    """Register a function of the profile as an experiment, under its name.
 
-    `keep` names what is kept of each run (train/outputs.py), or is a function of its config that does.
+    `keep` names the outputs to store of each run (train/outputs.py); it may be a function of the config.
     """
     if configs is None:
         return functools.partial(experiment, keep=keep)

@@ -27,7 +27,7 @@ TITLES: dict[str, str] = {}
 
 
 def family(title: str) -> Callable:
-    """What makes a function of the width a network: its name is the network's, `title` is what readers see."""
+    """Register a function of the width as a network, under its name; `title` is what readers see."""
 
     def registered(parts: Callable[[float], Parts]) -> Callable[[float], Parts]:
         register(FAMILIES, parts, "network")
@@ -111,7 +111,7 @@ def replace_batch_norms(network: nn.Module) -> None:
 def initialise(network: nn.Module) -> None:
     """He's normal initialisation (arXiv 1502.01852) of every convolution, one rule for all networks.
 
-    Linear layers and batch norms keep PyTorch's defaults, and a convolution of a class of its own keeps its own.
+    Linear layers and batch norms keep PyTorch's defaults, and other classes of convolutions keep their own.
     """
     for module in network.modules():
         if type(module) is nn.Conv2d:

@@ -14,7 +14,7 @@ from .network import Parts, conv_norm, family, scaled
 
 
 class BasicBlock(resnet.BasicBlock):
-    """torchvision's block of two 3x3 convolutions, with an activation of its own in each of its places."""
+    """torchvision's block of two 3x3 convolutions, with a separate activation module in each place."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
@@ -28,7 +28,7 @@ class BasicBlock(resnet.BasicBlock):
 
 
 class Bottleneck(resnet.Bottleneck):
-    """torchvision's 1x1, (grouped) 3x3, 1x1 block, with an activation of its own in each of its places."""
+    """torchvision's 1x1, (grouped) 3x3, 1x1 block, with a separate activation module in each place."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)

@@ -1,4 +1,4 @@
-"""What takes minutes to measure on a trained network: kept beside its weights, so that it is measured once."""
+"""Cache slow measurements on a trained network beside its weights."""
 
 import hashlib
 import json

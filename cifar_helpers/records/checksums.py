@@ -40,7 +40,7 @@ def write_checksums(folder: Path) -> None:
 def update_checksum(file: Path) -> None:
     """Add or replace the checksum of one file of a record; those of the others stay as they are, damaged or not."""
     sums = file.with_name(SUMS)
-    if not sums.exists():  # of before they were written
+    if not sums.exists():  # written before checksums existed
         return write_checksums(file.parent)
     lines = [line for line in sums.read_text(errors="replace").splitlines() if not line.endswith(f"  {file.name}")]
     _write(file.parent, [*lines, files.checksum(file)])
@@ -53,7 +53,7 @@ def replace_files(folder: Path, ready: list[Path]) -> None:
     """
     names = {file.name for file in ready}
     old = (folder / SUMS).read_text(errors="replace").splitlines() if (folder / SUMS).exists() else []
-    if not old:  # of before they were written
+    if not old:  # written before checksums existed
         old = [files.checksum(file) for file in sorted(folder.iterdir())]
     new = [files.checksum(file) for file in ready]
     _write(folder, old + new)

@@ -27,7 +27,7 @@ class Run:
     """One record on disk: runs/<experiment>/<name>-<hash>/."""
 
     folder: Path
-    record: dict  # run.json: config, metrics of the last epoch, what it took, where it ran, what is kept of it
+    record: dict  # run.json: config, metrics of the last epoch, cost, machine, stored outputs
     history: pd.DataFrame  # a row per epoch, see train.Result
 
     @property
@@ -46,12 +46,12 @@ class Run:
 
     @property
     def steps(self) -> np.ndarray:
-        """The loss of every step, float32, where `steps` are kept."""
+        """The loss of every step, float32, if `steps` was kept."""
         return np.load(self._file("steps"))["loss"]
 
     @property
     def logits(self) -> tuple[np.ndarray, np.ndarray]:
-        """((N, 10) float32, (N,) int64): logits and labels of the evaluated images after the last epoch, where kept."""
+        """((N, 10) float32, (N,) int64): logits and labels of the evaluated images after the last epoch, if kept."""
         with np.load(self._file("logits")) as file:
             return file["logits"].astype(np.float32), file["labels"].astype(np.int64)
 
@@ -62,7 +62,7 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The file of the trained weights, in half precision, where they are kept."""
+        """The file of the trained weights, in half precision, if they were kept."""
         return self._file("weights")
 
     def model(self) -> models.Network:
@@ -79,7 +79,7 @@ class Run:
         return model.eval()
 
     def _file(self, name: str) -> Path:
-        """The file of an output. FileNotFoundError: it was not kept; DamagedRecord: it was, and is not as written."""
+        """The file of an output. FileNotFoundError: it was not kept. DamagedRecord: its checksum is wrong."""
         if name not in self.keep:
             raise FileNotFoundError(f'{self.folder.name} has no {name}: train it with keep=["{name}"]')
         return checksums.checked(self.folder / file_name(name))
@@ -94,7 +94,7 @@ def file_name(output: str) -> str:
 def load(folder: Path) -> Run:
     """The record in a folder. DamagedRecord, a ValueError, says which file is not as it was written, and what to do.
 
-    Each file is checked when it is read; a record without SHA256SUMS, of before they were written, is read unchecked.
+    Each file is checked when it is read. A record written before checksums existed is read unchecked.
     """
     record, history = (checksums.checked(folder / name) for name in ("run.json", "history.csv"))
     return Run(folder, json.loads(record.read_text()), pd.read_csv(history))
@@ -124,7 +124,7 @@ class OtherNetwork(ValueError):
 def _check_network(run: Run, config: Config) -> None:
     shape = (config.model, config.activation, config.hidden, config.width, config.batch_norm)
     digits, parameters = _today(FAMILIES[config.model], *shape)
-    # records of before the digits were written have only the number
+    # records written before the fingerprint existed have only the number
     if (run.record.get("network", digits), run.record["parameters"]) != (digits, parameters):
         raise OtherNetwork(
             f"the record {run.folder} was trained with another network of the name {config.model} "
@@ -152,7 +152,7 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
 
 
 def write_to(folder: Path, config: Config, result: Result, profile: str, device: str) -> Run:
-    """The same into any folder, whose parent's name is taken for the experiment's."""
+    """The same into any folder; the name of its parent is the experiment."""
     record = {
         "name": config.name,
         "hash": config.hash,
@@ -167,7 +167,7 @@ def write_to(folder: Path, config: Config, result: Result, profile: str, device:
         "epochs": len(result.history),
         "diverged": result.diverged,
         "seconds": result.history["seconds"].sum(),
-        "cpu_seconds": result.cpu_seconds,  # of all threads; null in records of before it was measured
+        "cpu_seconds": result.cpu_seconds,  # of all threads; null in older records
         "images_per_second": result.images_per_second,
         "multiply_adds": result.multiply_adds,  # of the forward passes of all training images, see train/cost.py
         "peak_memory_mb": result.peak_memory_mb,

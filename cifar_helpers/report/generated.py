@@ -25,7 +25,7 @@ def write(name: str, text: str, profile: str) -> None:
 
 
 def write_caption(kind: str, name: str, caption: str, profile: str) -> None:
-    """Put a figure or table (`kind`) with a caption of its own into the report's appendix."""
+    """Put a figure or table (`kind`) with this caption into the report's appendix."""
     write(f"{name}.{kind}", rf"\result{kind}{{{name}}}{{{escape(caption)}}}", profile)
 
 

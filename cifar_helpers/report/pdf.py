@@ -105,7 +105,7 @@ def _inputs(profile: str) -> str:
         *inputs("[0-9][0-9]_numbers.tex"),
         *inputs("*.checks.tex"),
     ]
-    # what was saved with a caption of its own
+    # what was saved with a caption
     if further := [*inputs("*.figure.tex"), *inputs("*.table.tex")]:
         lines.append(rf"\newcommand{{\further}}{{{''.join(further)}}}")
     return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cifar_helpers.models.activations import MAKERS
 
-NAMES = {"train": "training images, augmented", "test": "test images", "validation": "held-out training images"}
+NAMES = {"train": "training images, augmented", "test": "test images", "validation": "validation images"}
 
 
 TITLES = {
@@ -58,7 +58,7 @@ def title(option: str) -> str:
 
 
 def style(option: str) -> dict:
-    """color, linestyle and marker of an option: the same in every figure, told apart without colour.
+    """color, linestyle and marker of an option: the same in every figure, and distinguishable without colour.
 
     A name that is in none of the GROUPS gets one that follows from its letters.
     """
@@ -95,7 +95,7 @@ def use_style() -> None:
 
 
 def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
-    """Loss (left) and accuracy in percent (right) against the epoch; training dashed, held-out images solid.
+    """Loss (left) and accuracy in percent (right) against the epoch; training dashed, test or validation images solid.
 
     `history` is a run's: epoch, train_loss, train_accuracy, and test_* or validation_* columns, accuracies 0..100.
     """

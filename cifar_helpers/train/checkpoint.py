@@ -63,8 +63,8 @@ def restore(
 ) -> Progress:
     """Set model, optimizers, schedulers and random numbers to the checkpoint's state; its progress, or an empty one.
 
-    A checkpoint that cannot be used is set aside, and a line says why: so one that lacks a measurement that is kept.
-    All else that is kept is made at the run's end, so a run can go on with other outputs than it was begun with.
+    A checkpoint that cannot be used, or that lacks a requested measurement, is set aside with a message that says why.
+    All other outputs are made at the end of the run, so a run can resume with a different list of outputs.
     """
     names = outputs.measured(keep)
     if path is None or not path.exists():

@@ -1,4 +1,4 @@
-"""Config: what changes a result, and nothing else. What is kept of a run is asked for beside it, see outputs.py."""
+"""Config: every choice that changes a result, and nothing else. Outputs are requested separately (outputs.py)."""
 
 import dataclasses
 import hashlib
@@ -76,7 +76,7 @@ class Config:
             schedules.resolve(self.schedule)
 
     def to_dict(self) -> dict:
-        """All fields as JSON knows them; a caller's own schedule by its label."""
+        """JSON-serialisable fields; a custom schedule by its label."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return fields | {"hidden": list(self.hidden), "schedule": schedules.label(self.schedule)}
 

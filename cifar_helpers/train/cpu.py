@@ -1,6 +1,6 @@
 """What makes training on CPUs faster, and nothing else knows of: private torch calls, convolutions of other classes.
 
-Memory: glibc keeps what is freed.
+Memory: make glibc keep freed memory.
 
 Convolutions in bfloat16 with AMX, Intel's unit that multiplies matrices: oneDNN works along the rows of an image when
 it computes the gradient of a convolution's weights: rows of 3 to 7 pixels leave most of such a unit idle. The gradient

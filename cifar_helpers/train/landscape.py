@@ -22,7 +22,7 @@ from cifar_helpers.train import losses
 # Step sizes as multiples of the learning rate: the paper's range for VGG, [1/2, 4] (its appendix A.2.2). It does not
 # say how finely; steps of 1/2 are ours.
 FACTORS = np.arange(1, 9) / 2
-PROBE = 200  # held-out images on which `shift` looks at the layers
+PROBE = 200  # validation or test images on which `shift` measures the layers
 
 
 @contextlib.contextmanager
@@ -112,7 +112,7 @@ def shift(model: models.Network, batch: tuple, held: Batches, config) -> list[di
     """How far one step moves the distribution of each later stage's input: a row per stage of layer, shift.
 
     Each channel of the input to stages 2, 3, ... has a mean m_c and a standard deviation s_c over the positions of
-    PROBE held-out images, in training mode (so with the noise, where a network has some). They are taken before and
+    PROBE evaluation images, in training mode (so with the noise, where a network has some). They are taken before and
     after the step w - a g of plain gradient descent on the batch, a the learning rate: the step of training itself
     for SGD without momentum and weight decay. With dm_c and ds_c their changes,
         shift = sqrt(mean_c(dm_c^2 + ds_c^2) / mean_c(s_c^2)),

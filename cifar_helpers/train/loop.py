@@ -33,14 +33,14 @@ class Result:
 
     # epoch, train_loss, train_accuracy (percent, of augmented images while the weights changed), test_loss,
     # test_accuracy (validation_* where the config says so), learning_rate (at the epoch's start), seconds (training:
-    # the first epoch's with the network's preparation, the last one's with test-time augmentation where that is kept),
-    # test_tta_accuracy (of the last epoch, where it is kept)
+    # the first epoch's with the network's preparation, the last one's with test-time augmentation if that is kept),
+    # test_tta_accuracy (of the last epoch, if it is kept)
     history: pd.DataFrame
     model: models.Network
     keep: tuple[str, ...]  # the names that were asked for, sorted
     steps: np.ndarray  # (steps,) loss of every step, float32
     measured: dict[str, pd.DataFrame]  # by its name in `keep`: the rows of a measurement, with their step and epoch
-    logits: np.ndarray | None  # (evaluated images, 10) float32, where they are kept
+    logits: np.ndarray | None  # (evaluated images, 10) float32, if kept
     labels: np.ndarray | None  # (evaluated images,) int64, beside the logits
     diverged: bool  # the loss became NaN or infinite; the history ends there
     images_per_second: float  # in training, evaluation left out

@@ -11,7 +11,7 @@ SGD_MOMENTUM = 0.85  # of what Muon leaves to SGD
 
 
 class Muon(torch.optim.Muon):
-    """torch's Muon for filters (O, I, k, k), each seen as a matrix (O, I k k), and kept at the norm sqrt(O).
+    """torch's Muon for filters (O, I, k, k), each treated as a matrix (O, I k k) and rescaled to the norm sqrt(O).
 
     A step is an orthogonal matrix times the rate, whatever the gradient's size (Jordan et al. 2024,
     kellerjordan.github.io/posts/muon). Batch norm makes the loss blind to a filter's length, which would only grow.

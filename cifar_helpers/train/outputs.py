@@ -1,4 +1,4 @@
-"""What is kept of a run: asked for by name beside its config, since it changes no result."""
+"""Outputs to store of a run. They change no result, so they are requested by name, not in the config."""
 
 from collections.abc import Iterable
 

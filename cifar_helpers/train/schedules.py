@@ -46,7 +46,7 @@ SCHEDULES: dict[str, Schedule] = {f.__name__: f for f in (constant, cosine, mult
 
 
 def label(schedule: str | Schedule) -> str:
-    """The name under which a config is stored: a schedule of one's own is known by its values.
+    """The name under which a config is stored; a custom schedule is identified by its values.
 
     `name@` and eight digits of a hash over 1,000 values, so that a changed function is another config.
     """

@@ -1,4 +1,4 @@
-"""Test-time augmentation: a network's answer averaged over six views of each image."""
+"""Test-time augmentation: a network's outputs averaged over six versions of each image."""
 
 from torch import Tensor, nn
 from torch.nn import functional

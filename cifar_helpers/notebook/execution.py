@@ -72,6 +72,7 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     failed.replace(output)
     for file in generated.remove_unwritten(output.stem, profile, before):
         print(f"{source.name} does not write {file.name} any more: removed", file=sys.stderr)
+    generated.write_checksums(output.stem, profile)
     return 0
 
 

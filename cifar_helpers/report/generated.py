@@ -3,11 +3,14 @@
 Each .tex file begins with its profile, so that nobody takes made-up numbers for real ones.
 """
 
+import os
 import re
 from pathlib import Path
 
 from cifar_helpers.core import files, paths
 from cifar_helpers.report.latex import escape
+
+SUMS = ".sha256"  # NOTEBOOK.sha256 in report/generated/: the checksums of what that notebook wrote
 
 
 def check_name(name: str) -> None:
@@ -37,6 +40,7 @@ def of_notebook(notebook: str, profile: str) -> dict[Path, tuple[int, int]]:
     folders = (paths.figures(profile), paths.generated(profile))
     patterns = (f"{notebook[:2]}_*", f".{notebook[:2]}_*")  # the second: temporary files of a run that was killed
     found = [file for folder in folders for pattern in patterns for file in folder.glob(pattern)]
+    found = [file for file in found if file.suffix != SUMS]
     return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in found}
 
 
@@ -46,3 +50,33 @@ def remove_unwritten(notebook: str, profile: str, before: dict[Path, tuple[int, 
     for file in unwritten:
         file.unlink()
     return unwritten
+
+
+def write_checksums(notebook: str, profile: str) -> None:
+    """Write the checksums of a notebook's files beside them: `sha256sum -c` in report/generated/ checks them too."""
+    folder = paths.generated(profile)
+    digests = {os.path.relpath(file, folder): digest(file) for file in sorted(of_notebook(notebook, profile))}
+    files.write(folder / f"{notebook}{SUMS}", "".join(f"{value}  {name}\n" for name, value in digests.items()))
+
+
+def check(profile: str) -> None:
+    """Check the files that notebooks wrote against their checksums, those of a notebook that has any.
+
+    Raises:
+        ValueError: one was changed, cut or removed; it is named with the command that writes it again.
+    """
+    folder = paths.generated(profile)
+    for sums in sorted(folder.glob(f"*{SUMS}")):
+        for line in sums.read_text(encoding="utf-8").splitlines():
+            expected, _, name = line.partition("  ")
+            file = folder / name
+            if not file.exists() or digest(file) != expected:
+                raise ValueError(
+                    f"{os.path.normpath(file)} is not as its notebook wrote it; write it again: "
+                    f"python -m cifar_helpers notebook {sums.stem} --profile {profile}"
+                )
+
+
+def digest(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    return files.checksum(file).partition("  ")[0]

@@ -20,10 +20,11 @@ def build_pdf(profile: str) -> Path:
     """Compile report/report.tex with the profile's figures, tables and numbers; the path of its report.pdf.
 
     What has not been run is left out and named. FileNotFoundError names the packages to install where LaTeX is missing,
-    ChildProcessError holds LaTeX's first error.
+    ChildProcessError holds LaTeX's first error, ValueError names a file that is not as its notebook wrote it.
     """
     if shutil.which("latexmk") is None:
         raise FileNotFoundError(f"latexmk is missing; install the packages {LATEX_PACKAGES}")
+    generated.check(profile)
     build = files.folder(paths.ROOT / "build" / profile)
     with files.lock(build / "latex.lock", "the PDF is being built by another process; waiting for it"):
         # Always from nothing, in a folder of this process's own: nothing that a killed run left behind (files that are

@@ -1,6 +1,7 @@
 """What a notebook does not write any more is removed when it has run."""
 
 import pandas as pd
+import pytest
 
 from cifar_helpers import report
 from cifar_helpers.report import generated
@@ -23,3 +24,23 @@ def test_only_what_this_notebook_did_not_write_is_removed(root, figure):
     removed = generated.remove_unwritten("11_batch_sizes", "full", before)
     assert sorted(file.name for file in removed) == [".11_a.4711.pdf", "11_a.figure.tex", "11_b.tex"]
     assert names(root) == sorted([*all_of_03, "11_a.pdf", "11_a.png", "11_numbers.tex"])
+
+
+@pytest.mark.parametrize("spoil", ["changed", "emptied", "removed"])
+@pytest.mark.parametrize("name", ["report/generated/03_b.tex", "figures/03_a.pdf"])
+def test_a_file_that_is_not_as_its_notebook_wrote_it_is_named(root, figure, name, spoil):
+    report.save_figure(figure, "03_a", "full")
+    report.save_table(pd.DataFrame({"a": [1]}), "03_b", "full")
+    generated.write_checksums("03_activations", "full")
+    generated.write_checksums("03_activations", "full")  # its own file is no part of it
+    generated.check("full")
+    file = root / name
+    match spoil:
+        case "changed":
+            file.write_bytes(file.read_bytes() + b" ")
+        case "emptied":
+            file.write_bytes(b"")
+        case "removed":
+            file.unlink()
+    with pytest.raises(ValueError, match=rf"{file.name} is not .* notebook 03_activations --profile full"):
+        report.build_pdf("full")

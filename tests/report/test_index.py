@@ -6,7 +6,7 @@ import re
 import pytest
 
 from cifar_helpers.core import paths
-from cifar_helpers.report import index, pdf
+from cifar_helpers.report import generated, index, pdf
 
 TEX = (paths.ROOT / "report" / "report.tex").read_text(encoding="utf-8").split(r"\begin{document}")[1]
 GENERATED = paths.generated("full")
@@ -88,7 +88,19 @@ def test_every_generated_file_is_used():
     assert {name for name in tables if "." not in name} == in_text | further
     assert r"\generatedFolder/experiments" in TEX and (GENERATED / "experiments.tex").exists()
     rest = {file.name for file in GENERATED.iterdir() if file.suffix != ".tex"}
-    assert all(re.fullmatch(r"\d\d_conclusions\.csv", name) for name in rest)
+    assert all(re.fullmatch(r"\d\d_conclusions\.csv|\d\d_\w+\.sha256", name) for name in rest)
+
+
+def test_every_group_of_checks_that_the_report_stands_by_is_made_on_full():
+    groups = set(re.findall(r"\\checked\{(\w+)\}", TEX))
+    assert groups and groups <= {file.name.split(".")[0] for file in GENERATED.glob("*.checks.tex")}
+    for group in groups:
+        assert "% not shown" not in (GENERATED / f"{group}.checks.tex").read_text(encoding="utf-8")
+
+
+def test_every_generated_file_is_as_its_notebook_wrote_it():
+    generated.check("full")
+    assert len(list(GENERATED.glob("*.sha256"))) == len(list((paths.ROOT / "notebooks").glob("[0-9]*.ipynb")))
 
 
 def test_every_file_of_the_report_is_named_by_a_notebook():

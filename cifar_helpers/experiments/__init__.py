@@ -41,7 +41,7 @@ from cifar_helpers.experiments.architectures import (
 from cifar_helpers.experiments.grad_cam import grad_cam_networks
 from cifar_helpers.experiments.activations import activations, activations_others
 from cifar_helpers.experiments.losses import loss_rates, losses, losses_tuned, regularisation
-from cifar_helpers.experiments.optimizers import optimizer_rates, optimizers, schedules
+from cifar_helpers.experiments.optimizers import optimizer_rates, optimizers, schedules, ten_epoch_rates
 from cifar_helpers.experiments.components import components
 from cifar_helpers.experiments.best_model import (
     fast,
@@ -116,4 +116,5 @@ __all__ = [
     "table_1_head_rate",
     "table_1_recipe",
     "table_1_seeds",
+    "ten_epoch_rates",
 ]

@@ -31,3 +31,9 @@ def schedules(
     """Learning-rate schedules on SGD, all at the baseline's rate."""
     base = ablation(profile, epochs)
     return each_seed([replace(base, schedule=name) for name in names], profile, seeds)
+
+
+@experiment
+def ten_epoch_rates(profile: str) -> list[Config]:
+    """The learning rate of a longer baseline, SGD for ten epochs, on the validation split."""
+    return optimizer_rates(profile, names=("sgd",), epochs=10)

@@ -73,7 +73,7 @@ def prose(tex: str) -> str:
     """The sentences of a LaTeX document: no preamble, comments, code, lengths, names of files, labels or macros."""
     tex = re.sub(r"(?<!\\)%.*", "", tex.split(r"\begin{document}")[1])
     tex = re.sub(r"\\(?:texttt|ref|label|cite|result|ifmade|tablefloat|begin|end)\{[^}]*\}(\{[^}]*\})?", " ", tex)
-    tex = tex.replace("CIFAR-10", "")
+    tex = re.sub(r"CIFAR-10|\\checked\{[^}]*\}", "", tex)
     tex = re.sub(r"\\result(?:figure|table)\{[^}]*\}", " ", tex)
     return re.sub(r"\\parbox\{[^}]*\}|\[[^]]*\]", " ", tex)
 

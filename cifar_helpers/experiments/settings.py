@@ -52,7 +52,8 @@ def settings(runs: Iterable[Run | Config]) -> str:
 
 def _network(of: dict[str, list]) -> str:
     names = [models.TITLES[name] for name in of["model"]]
-    filters = "" if of["width"] == [1.0] else f" with {_listed(of['width'])} times its filters"
+    whose = "its" if len(names) == 1 else "their"
+    filters = "" if of["width"] == [1.0] else f" with {_listed(of['width'])} times {whose} filters"
     norm = " without batch norm" if of["batch_norm"] == [False] else ""
     return (names[0] if len(names) == 1 else f"{len(names)} networks") + filters + norm
 

@@ -6,11 +6,12 @@ from matplotlib.figure import Figure
 COLOURS = {"layer": "#cfe2f3", "merge": "#fce5cd", "data": "#eeeeee"}
 
 
-def draw(boxes: dict, arrows: list, size: tuple[float, float] = (8, 2)) -> Figure:
+def draw(boxes: dict, arrows: list | str, size: tuple[float, float] = (8, 2)) -> Figure:
     """Boxes joined by arrows.
 
     boxes: name -> (x, y, text, kind), kind one of "layer", "merge", "data"; one unit of x or y is about an inch of
-    `size`. arrows: (from, to) or (from, to, bend), bend above 0 curving to the right of the arrow's direction.
+    `size`. arrows: (from, to) or (from, to, bend), bend above 0 curving to the right of the arrow's direction; or all
+    of them as text, "x>a>b x>b:-0.3".
     """
     figure, axis = plt.subplots(figsize=size, layout="constrained")
     axis.set(xlim=(0, size[0]), ylim=(0, size[1]))
@@ -20,7 +21,7 @@ def draw(boxes: dict, arrows: list, size: tuple[float, float] = (8, 2)) -> Figur
         style = {"boxstyle": "circle" if kind == "merge" else "round", "facecolor": COLOURS[kind], "edgecolor": "0.3"}
         label = axis.text(x, y, text, ha="center", va="center", fontsize=9, bbox=style)
         patches[name] = label.get_bbox_patch()
-    for start, end, *bend in arrows:
+    for start, end, *bend in _arrows(arrows) if isinstance(arrows, str) else arrows:
         arrow = {
             "arrowstyle": "-|>",
             "color": "0.3",
@@ -32,3 +33,13 @@ def draw(boxes: dict, arrows: list, size: tuple[float, float] = (8, 2)) -> Figur
         }
         axis.annotate("", xy=boxes[end][:2], xytext=boxes[start][:2], arrowprops=arrow)
     return figure
+
+
+def _arrows(text: str) -> list[tuple[str, str, float]]:
+    """Chains of names, separated by blanks, with a bend behind a colon: "x>a>b x>b:-0.3"."""
+    arrows = []
+    for chain in text.split():
+        path, _, bend = chain.partition(":")
+        names = path.split(">")
+        arrows += [(start, end, float(bend or 0)) for start, end in zip(names, names[1:])]
+    return arrows

@@ -1,0 +1,20 @@
+import matplotlib.pyplot as plt
+import pytest
+
+from cifar_helpers.report import diagrams
+
+BOXES = {"x": (1, 1, "x", "data"), "a": (2, 1, "conv", "layer"), "+": (3, 1, "+", "merge")}
+
+
+def test_arrows_as_text_are_those_of_the_list():
+    assert diagrams._arrows("x>a>+ x>+:-0.3") == [("x", "a", 0), ("a", "+", 0), ("x", "+", -0.3)]
+    listed = diagrams.draw(BOXES, [("x", "a"), ("a", "+"), ("x", "+", -0.3)])
+    written = diagrams.draw(BOXES, "x>a>+ x>+:-0.3")
+    assert len(listed.axes[0].texts) == len(written.axes[0].texts) == len(BOXES) + 3
+    plt.close("all")
+
+
+def test_an_arrow_to_a_box_that_does_not_exist_fails():
+    with pytest.raises(KeyError):
+        diagrams.draw(BOXES, "x>b")
+    plt.close("all")

@@ -145,16 +145,19 @@ def table(study: optuna.Study) -> pd.DataFrame:
 def importance(study: optuna.Study) -> pd.Series:
     """Each parameter's share, 0 to 1, in what sets the best quarter of the trials apart, the highest first.
 
-    Apart from the whole range of SPACE, each value of which counts alike; not from the trials that the search drew,
-    which dwell where it expected good ones ("during optimization" in Optuna's words). So a parameter also counts on
-    which the search settled for no good reason. Of the trials that were trained to the end, by PED-ANOVA (Watanabe et
-    al. 2023, arXiv 2304.10255). Empty where they have fewer than FEWEST different accuracies: then nothing can be said.
+    By PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255), from the trials that were trained to the end. The best
+    quarter is compared with the whole range of SPACE, in which each value counts alike, and not with the trials that
+    the search drew ("during optimization" in Optuna's words), which cluster where it expected good ones. So a
+    parameter on which the search settled for no good reason counts, too. Parameters with the same share are in
+    alphabetical order. Empty with fewer than FEWEST different accuracies.
     """
     accuracies = {trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
     if len(accuracies) < FEWEST:
         return pd.Series(dtype=float, name="importance")
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.25, evaluate_on_local=False)
-    return pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator), name="importance")
+    shares = pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator), name="importance")
+    # Optuna gives equal shares in the order of a set, which changes from process to process
+    return shares.sort_index().sort_values(ascending=False, kind="stable")
 
 
 def best(study: optuna.Study, base: Config) -> Config:

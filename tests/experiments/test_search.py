@@ -386,6 +386,14 @@ def test_importance_finds_the_parameter_that_matters():
     assert (shares.drop("crop") < 0.1).all()
 
 
+def test_importance_of_equal_parameters_is_in_alphabetical_order(monkeypatch):
+    """Optuna's own order of equal shares is that of a set: it changes with the hash seed of the process."""
+    equal = {"schedule": 0.25, "crop": 0.5, "optimizer": 0.25}
+    monkeypatch.setattr(optuna.importance, "get_param_importances", lambda study, evaluator: equal)
+    shares = search.importance(made(*[(40.0 + i, {}) for i in range(4)]))
+    assert list(shares.index) == ["crop", "optimizer", "schedule"]
+
+
 def test_importance_is_over_the_whole_range_and_not_only_among_what_was_drawn():
     """A search that soon knew which border is best, and has drawn it ever since."""
     trials = [(20.0, {"crop": crop}) for crop in (0, 2)] + [(50.0 + i * 7 % 10, {"crop": 4}) for i in range(38)]

@@ -72,7 +72,7 @@ def test_papermill_ends_in_the_first_cell(tmp_path, given, message):
         )
     code = [cell for cell in nbformat.read(out, as_version=4).cells if cell.cell_type == "code"]
     run = [cell for cell in code if cell.execution_count and "papermill-error-cell-tag" not in cell.metadata.tags]
-    assert "parameters.check(globals())" in run[-1].source and len(run) == 3  # the parameters, those given, the check
+    assert "notebook.start(globals())" in run[-1].source and len(run) == 3  # the parameters, those given, the set-up
 
 
 @pytest.mark.parametrize("value", [["relu", "silu"], '["relu", "silu"]', "relu, silu", "relu,,silu,relu"])

@@ -190,9 +190,9 @@ def test_noise_is_drawn_anew_each_step_with_the_papers_moments():
     assert noise.eval()(maps) is maps
 
 
-def run(rate, steps, diverged=False):
+def run(rate, steps, diverged=False, model="vgg_a", seed=0):
     return SimpleNamespace(
-        config=SimpleNamespace(learning_rate=rate),
+        config=SimpleNamespace(learning_rate=rate, model=model, seed=seed),
         steps=np.array(steps, dtype=np.float32),
         record={"diverged": diverged},
     )
@@ -200,15 +200,13 @@ def run(rate, steps, diverged=False):
 
 def test_band_of_runs_of_unequal_length():
     frame = bn_landscape.band([run(0.1, [3, 2, 1]), run(0.2, [4, 1]), run(0.3, [3.5, 1.5, 0, 0])])
-    assert frame[["low", "high"]].values.tolist() == [[3, 4], [1, 2]] and frame.attrs["cut"]
-    assert not bn_landscape.band([run(0.1, [3, 2]), run(0.2, [4, 1])]).attrs["cut"]
+    assert frame[["low", "high"]].values.tolist() == [[3, 4], [1, 2]]
 
 
 def test_diverged_run_is_infinitely_high_from_there_on():
     frame = bn_landscape.band([run(0.1, [3, 2, 1, 1]), run(0.2, [4, np.inf, 7], diverged=True)])
     assert frame["high"].tolist() == [4, np.inf, np.inf, np.inf] and frame["low"].tolist() == [3, 2, 1, 1]
-    assert frame["lost"].tolist() == [0, 1, 1, 1] and frame["width"].tolist() == [1, np.inf, np.inf, np.inf]
-    assert not frame.attrs["cut"]
+    assert frame["width"].tolist() == [1, np.inf, np.inf, np.inf]
     both = bn_landscape.band([run(0.1, [3, np.nan], True), run(0.2, [4, 1, np.nan], True)])
     assert both["width"].tolist() == [1, np.inf, np.inf]
 
@@ -225,28 +223,39 @@ def test_band_needs_two_rates(smoothing):
             bn_landscape.band(runs, smoothing)
 
 
-def test_ratio_and_its_outcomes():
+def test_bands_side_by_side():
+    runs = [
+        run(rate, [rate, 2 * rate][:length], model=model, seed=seed)
+        for model, length in (("vgg_a", 2), ("vgg_a_bn", 1))
+        for seed in (0, 1)
+        for rate in (1, 2, 4)
+    ]
+    table = bn_landscape.bands(runs, (1, 4))
+    assert table["high"]["VGG-A"].tolist() == [4, 8, 4, 8] and table["low"]["VGG-A"].tolist() == [1, 2, 1, 2]
+    assert table["width"]["VGG-A with batch norm"].tolist() == [3, np.inf, 3, np.inf]
+    assert table.index.names == ["seed", "step"]
+
+
+def test_ratio_and_its_interval():
     random = np.random.default_rng(1)
     plain = random.uniform(1, 3, 400)
-    smaller, larger = bn_landscape.ratio(plain / 2, plain), bn_landscape.ratio(3 * plain, plain)
-    assert smaller["ratio"] == pytest.approx(0.5) and smaller["outcome"] == "smaller" and smaller["smaller"] == 1
-    assert smaller["low"] == pytest.approx(0.5) and smaller["high"] == pytest.approx(0.5)  # the blocks stay paired
-    assert larger["outcome"] == "larger" and larger["smaller"] == 0
-    same = bn_landscape.ratio(random.uniform(1, 3, 400), plain)
-    assert same["outcome"] == "undecided" and same["low"] < same["ratio"] < same["high"]
-    assert "no difference" in bn_landscape.sentence("The width", same)
-    assert "as the paper says" in bn_landscape.sentence("The width", smaller)
-    assert "against" in bn_landscape.sentence("The width", larger)
-    assert "as the paper" in bn_landscape.sentence("The width", larger, expected="larger")
+    assert bn_landscape.ratio(plain / 2, plain) == pytest.approx((0.5, 0.5, 0.5))  # the blocks stay paired
+    assert bn_landscape.ratio(3 * plain, plain) == pytest.approx((3, 3, 3))
+    ratio, low, high = bn_landscape.ratio(random.uniform(1, 3, 400), plain)
+    assert low < ratio < high and low < 1 < high
 
 
 def test_ratio_with_infinities():
     one, lost = np.ones(40), np.full(40, np.inf)
-    assert bn_landscape.ratio(one, lost)["ratio"] == 0 and bn_landscape.ratio(one, lost)["outcome"] == "smaller"
-    both = bn_landscape.ratio(lost, lost)
-    assert np.isnan(both["ratio"]) and both["outcome"] == "undecided"
-    assert "cannot be divided" in bn_landscape.sentence("The width", both)
-    assert bn_landscape.ratio(one, np.ones(10))["ratio"] == 1  # cut to the shorter
+    assert bn_landscape.ratio(one, lost) == (0, 0, 0)
+    assert np.isnan(bn_landscape.ratio(lost, lost)).all() and np.isnan(bn_landscape.ratio([], one)).all()
+    assert bn_landscape.ratio(one, np.ones(10))[0] == 1  # cut to the shorter
+
+
+def test_ratios_of_several_cases():
+    frame = pd.DataFrame({"normed": [1.0, 2.0, 3.0], "plain": [4.0, 4.0, 4.0]})
+    found = bn_landscape.ratios({"all": frame, "none": frame[:0]}, "normed", "plain")
+    assert found.loc["all"].tolist()[:3] == [4, 2, 0.5] and found.loc["none"].isna().all()
 
 
 def test_measured_side_by_side():
@@ -255,19 +264,20 @@ def test_measured_side_by_side():
         return SimpleNamespace(config=SimpleNamespace(model=model, seed=seed), measurement={"landscape": rows}.get)
 
     table = bn_landscape.measured(
-        [record("a", 0, [0, 5]), record("b", 0, [0]), record("a", 1, [0, 5]), record("b", 1, [0, 5])],
+        [record(model, seed, steps) for model, seed, steps in (("vgg_a", 0, [0, 5]), ("vgg_a_bn", 0, [0]))]
+        + [record(model, 1, [0, 5]) for model in ("vgg_a", "vgg_a_bn")],
         "landscape",
     )
-    assert table["smoothness"]["a"].tolist() == [0, 5, 10, 15]
-    assert table["smoothness"]["b"].tolist() == [0, np.inf, 10, 15]  # b diverged before step 5
+    assert table["smoothness"]["VGG-A"].tolist() == [0, 5, 10, 15]
+    assert table["smoothness"]["VGG-A with batch norm"].tolist() == [0, np.inf, 10, 15]  # it diverged before step 5
     assert table.index.names == ["seed", "step"]
 
 
 def test_pairs_of_equal_loss():
     loss = pd.DataFrame({"plain": [4.0, 2.0, 1.0, np.inf], "normed": [1.9, 1.0, 0.5, 0.25]})
     values = pd.DataFrame({"plain": [40.0, 20, 10, np.inf], "normed": [3.0, 2, 1, 0]})
-    normed, plain = bn_landscape.at_equal_loss(loss, values, "normed", "plain")
-    assert (normed.tolist(), plain.tolist()) == ([3, 2], [20, 10])  # nothing is within a quarter of 4
+    pairs = bn_landscape.at_equal_loss(loss, values, "normed", "plain")
+    assert pairs.to_dict("list") == {"normed": [3, 2], "plain": [20, 10]}  # nothing is within a quarter of 4
 
 
 def test_experiments_ask_for_what_the_notebook_reads():

@@ -22,7 +22,7 @@ from cifar_helpers.experiments.registry import (
     missing,
     recorded,
 )
-from cifar_helpers.experiments.baseline import RATES, SEEDS, SWEEP_SEEDS, ablation, described, each_seed, label, rates
+from cifar_helpers.experiments.baseline import RATES, SEEDS, SWEEP_SEEDS, ablation, each_seed, label, rates
 from cifar_helpers.experiments.choices import best_rates
 from cifar_helpers.experiments.settings import settings
 from cifar_helpers.experiments.architectures import (
@@ -83,7 +83,6 @@ __all__ = [
     "bn_size",
     "components",
     "configs",
-    "described",
     "each_seed",
     "experiment",
     "fast",

@@ -47,22 +47,6 @@ def ablation(profile: str, epochs: int = 0) -> Config:
     return Config("resnet18", **sizes[profile] | ({"epochs": epochs} if epochs else {}))
 
 
-def described(base: Config, profile: str) -> str:
-    """What the runs of an ablation are, and what they cannot show, in Markdown: for the head of a notebook."""
-    epochs = f"{base.epochs} epoch{'s' * (base.epochs != 1)}"
-    run = f"a {models.TITLES[base.model]} with {base.width:g} times its filters on"
-    if profile == "full":
-        return (
-            f"Each run trains {run} all images for {epochs}. What pays only in longer trainings or wider networks is "
-            "not seen here."
-        )
-    return (
-        f"**Miniature**: profile `{profile}` trains {run} {base.images:,} images for {epochs}. It shows how the "
-        "comparison is made; intervals are wide, and what a choice does to networks that have hardly learned is not "
-        "its worth."
-    )
-
-
 def each_seed(configs: Iterable[Config], profile: str, seeds: int = 0) -> list[Config]:
     """Each config with each of the seeds 0, 1, ...: the same ones for all, so that runs can be compared in pairs."""
     return [replace(config, seed=seed) for config in configs for seed in range(seeds or SEEDS[profile])]

@@ -11,14 +11,13 @@ from .figures import save_figure
 from .numbers import save_numbers
 from .pdf import build_pdf
 from .show import show
-from .tables import comparison, save_comparison, save_table
+from .tables import comparison, save_table
 
 __all__ = [
     "build_pdf",
     "checks",
     "comparison",
     "save_claims",
-    "save_comparison",
     "save_figure",
     "save_numbers",
     "save_table",

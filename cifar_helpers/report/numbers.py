@@ -1,4 +1,4 @@
-"""Numbers and sentences on disk, each a LaTeX macro."""
+"""Numbers on disk, each a LaTeX macro."""
 
 import math
 import re

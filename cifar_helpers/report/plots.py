@@ -167,7 +167,7 @@ def seed_bands(
 def forest(
     differences: pd.DataFrame, xlabel: str, by_seed: pd.DataFrame | None = None, edge: float | None = None
 ) -> Figure:
-    """Differences with their intervals (`statistics.family` or `differences`) beside a line at zero.
+    """Differences with their intervals (`statistics.family`) beside a line at zero.
 
     A circle is the mean: filled where the difference is shown, open where it is not. `by_seed` adds a tick for each
     seed: its difference, a row per seed and a column per option. What lies beyond `edge` is an arrow with its mean.

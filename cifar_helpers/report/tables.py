@@ -37,14 +37,12 @@ def save_table(frame: pd.DataFrame, name: str, profile: str, caption: str = "", 
 
 
 def comparison(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """A `statistics.table` for readers: the columns of COMPARISON that it has; `what` heads the options' column."""
+    """The columns of COMPARISON that a table has, under their titles; `what` heads the column of the options.
+
+    For `statistics.summary` joined with `statistics.family`.
+    """
     table = table[[column for column in COMPARISON if column in table]].rename(columns=COMPARISON)
     return table.rename_axis(what).reset_index()
-
-
-def save_comparison(table: pd.DataFrame, what: str, name: str, profile: str) -> None:
-    """save_table for a `statistics.table`."""
-    save_table(comparison(table, what), name, profile)
 
 
 def tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -> str:

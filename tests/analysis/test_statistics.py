@@ -27,11 +27,12 @@ def frame(**options):
 
 
 def test_students_sleep_data():
-    row = statistics.differences(frame(**SLEEP), "second").loc["first"]
+    first, second = map(np.array, SLEEP.values())
+    row = statistics.paired(first, second)
     assert (row["difference"], row["low"], row["high"]) == pytest.approx((-1.58, -2.4598858, -0.7001142), abs=1e-6)
     assert row["outcome"] == "lower" and row["n"] == 10
-    assert statistics.differences(frame(**SLEEP), "first").loc["second", "outcome"] == "higher"
-    wide = statistics.differences(frame(**SLEEP), "second", confidence=0.99).loc["first"]
+    assert statistics.paired(second, first)["outcome"] == "higher"
+    wide = statistics.paired(first, second, confidence=0.99)
     assert wide["low"] < row["low"] and wide["high"] > row["high"]
 
 
@@ -45,74 +46,44 @@ def test_interval_covers_the_truth_as_often_as_it_says():
 def test_pairs_are_matched_by_seed_not_by_order():
     runs = frame(a=[1.0, 2.0, 4.0], b=[1.5, 2.5, 4.6])
     shuffled = runs.iloc[[0, 1, 2, 5, 3, 4]]
-    pd.testing.assert_frame_equal(statistics.differences(runs, "a"), statistics.differences(shuffled, "a"))
+    pd.testing.assert_frame_equal(statistics.family(runs, "a"), statistics.family(shuffled, "a"))
 
 
-def test_outcomes_and_their_sentences():
-    runs = frame(
-        base=[50.0, 52.0, 51.0],
-        same=[50.0, 52.0, 51.0],
-        steady=[51.0, 53.0, 52.0],
-        near=[50.5, 51.5, 51.2],
-        worse=[40.0, 42.5, 41.0],
-    )
-    rows = statistics.differences(runs, "base")
-    assert rows["outcome"].to_dict() == {"same": "identical", "steady": "higher", "near": "undecided", "worse": "lower"}
-    said = {name: statistics.sentence(row, name, "base") for name, row in rows.iterrows()}
-    assert said["same"] == "same and base have the same test accuracy in every seed."
-    assert said["near"].startswith("near is 0.07 points above base") and said["near"].endswith("can show.")
-    assert said["worse"] == (
-        "worse is 9.83 points below base in test accuracy "
-        f"(95 % interval {rows.loc['worse', 'low']:+.2f} to {rows.loc['worse', 'high']:+.2f})."
-    )
-
-
-def test_sentences_list_the_options_by_outcome():
-    runs = frame(
-        base=[50.0, 52.0, 51.0],
-        same=[50.0, 52.0, 51.0],
-        steady=[51.0, 53.0, 52.1],
-        near=[50.5, 51.5, 51.2],
-        worse=[40.0, 42.5, 41.0],
-    )
-    rows = statistics.differences(runs, "base")
-    said = statistics.sentences(rows, "base", str.upper)
-    span = {name: f"{row['low']:+.2f} to {row['high']:+.2f}" for name, row in rows.iterrows()}
-    assert said == (
-        f"In test accuracy, STEADY (+1.03 points, 95 % interval {span['steady']}) is above BASE; "
-        f"WORSE (-9.83 [{span['worse']}]) is below it; SAME is in every seed equal to it; "
-        f"NEAR (+0.07 [{span['near']}]) cannot be told from it."
-    )
-    two = statistics.sentences(pd.concat([rows.loc[["near"]], rows.loc[["near"]].rename({"near": "far"})]), "base")
-    assert " and far (+0.07 [" in two and two.endswith("]) cannot be told from base.")
-    one = statistics.sentences(statistics.differences(frame(a=[1.0], b=[2.0]), "a"), "a", quantity="loss", unit="nats")
-    assert one == "In loss, b (+1.00 nats) cannot be told from a: one seed gives no interval."
-
-
-def test_differences_that_cancel_are_not_called_the_same_in_every_seed():
-    row = statistics.differences(frame(base=[50.0, 52.0], other=[51.0, 51.0]), "base").loc["other"]
-    assert statistics.sentence(row, "other", "base").startswith(
-        "other and base are equal on average in test accuracy ("
-    )
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [
+        ([50.0, 52.0, 51.0], "identical"),
+        ([51.0, 53.0, 52.0], "higher"),
+        ([50.5, 51.5, 51.2], "undecided"),
+        ([40.0, 42.5, 41.0], "lower"),
+        ([51.0, 51.0, 51.0], "undecided"),  # equal on average, not in every seed
+    ],
+)
+def test_outcome_of_a_pair(values, outcome):
+    assert statistics.paired(np.array(values), np.array([50.0, 52.0, 51.0]))["outcome"] == outcome
 
 
 def test_what_cancels_up_to_the_last_bit_is_nought():
-    rows = statistics.differences(frame(base=[27.4, 35.2, 28.0], other=[30.2, 30.2, 30.2]), "base")
-    assert (np.array([30.2, 30.2, 30.2]) - [27.4, 35.2, 28.0]).mean() < 0
-    assert "OTHER (+0.00 points, 95 % interval" in statistics.sentences(rows, "base", str.upper)
+    values, baseline = np.array([30.2, 30.2, 30.2]), np.array([27.4, 35.2, 28.0])
+    assert (values - baseline).mean() < 0
+    assert statistics.effect(statistics.paired(values, baseline)).startswith("+0.00 points [")
 
 
 def test_one_seed_has_no_interval():
-    row = statistics.differences(frame(a=[1.0], b=[2.0]), "a").loc["b"]
+    row = statistics.paired(np.array([2.0]), np.array([1.0]))
     assert np.isnan(row["low"]) and row["outcome"] == "undecided"
-    assert "from one seed" in statistics.sentence(row, "b", "a")
+    assert statistics.effect(row) == "+1.00 points (one seed)"
 
 
-def test_missing_seed_and_missing_baseline_are_named():
-    with pytest.raises(ValueError, match=r"'b' and 'a'.*seeds \[1\]"):
-        statistics.differences(frame(a=[1.0, 2.0], b=[2.0]), "a")
-    with pytest.raises(ValueError, match="no run of the baseline 'c'; there are a, b"):
-        statistics.differences(frame(a=[1.0], b=[2.0]), "c")
+def test_verdict_on_a_claim():
+    for outcome, higher, lower in (
+        ("higher", "holds", "contradicted"),
+        ("lower", "contradicted", "holds"),
+        ("undecided", "undecided", "undecided"),
+        ("identical", "undecided", "undecided"),
+    ):
+        row = {"outcome": outcome}
+        assert (statistics.verdict(row), statistics.verdict(row, "lower")) == (higher, lower)
 
 
 def test_results_and_summary_keep_the_order_and_count_what_diverged():
@@ -127,42 +98,6 @@ def test_results_and_summary_keep_the_order_and_count_what_diverged():
     summary = statistics.summary(statistics.results(runs, lambda config: config.loss))
     assert list(summary.index) == ["mse", "bce"] and summary["diverged"].tolist() == [2, 0]
     assert summary["mean"].tolist() == [10.0, 30.0] and summary["sd"].tolist() == [0.0, 0.0]
-
-
-def test_table_has_every_option():
-    table = statistics.table(frame(a=[1.0, 2.0], b=[3.0, 5.0]), "a")
-    assert table.loc["a", "outcome"] == "baseline" and np.isnan(table.loc["a", "difference"])
-    assert table.loc["b", "difference"] == 2.5
-
-
-def test_chance():
-    assert statistics.chance(10).startswith("Of 10 such intervals, chance alone makes 0.50 leave out zero")
-
-
-def test_enumerated():
-    assert [statistics.enumerated("abc"[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
-
-
-def test_verdicts_join_the_claims_of_each():
-    claims = pd.DataFrame(
-        [("a is better", "holds"), ("b is", "cannot be shown"), ("c is", "holds"), ("d is", "the same in every seed")],
-        columns=["claim", "these runs"],
-    )
-    assert statistics.verdicts(claims) == (
-        "it holds that a is better and c is; it cannot be shown that b is; the same in every seed: d is"
-    )
-
-
-def test_options_of_another_machine_are_told():
-    def run(option, device):
-        return types.SimpleNamespace(config=option, record={"device": device})
-
-    intel = [run(option, "Intel, 1 threads") for option in ("a", "b", "b")]
-    assert statistics.machines(intel, str) == ""
-    mixed = [*intel, run("c", "AMD, 2 threads"), run("c", "AMD, 1 threads"), run("d", "AMD, 1 threads")]
-    assert statistics.machines([*mixed, run("a", "Intel, 2 threads")], str).startswith(
-        "Trained on different machines: c and d on AMD; the rest on Intel."
-    )
 
 
 def test_the_p_value_counts_all_pairings():
@@ -240,7 +175,7 @@ def test_family_pools_the_variance_of_all_pairs():
 
 def test_family_of_two_is_the_paired_comparison():
     pooled = statistics.family(frame(**SLEEP), "second").loc["first"]
-    alone = statistics.differences(frame(**SLEEP), "second").loc["first"]
+    alone = statistics.paired(*map(np.array, SLEEP.values()))
     for column in ("difference", "low", "high"):
         assert pooled[column] == pytest.approx(alone[column])
     assert pooled["p"] == pooled["p_holm"] == pytest.approx(0.00283289)  # R: t.test(extra ~ group, paired = TRUE)

@@ -111,14 +111,6 @@ def test_sweeps_come_before_what_reads_them():
     assert order.index("optimizer_rates") < order.index("optimizers")
 
 
-@pytest.mark.parametrize(
-    "profile, told", [("full", "all images for 3 epochs"), ("quick", "**Miniature**: profile `quick`")]
-)
-def test_a_notebook_says_what_its_runs_are(profile, told):
-    said = experiments.described(experiments.ablation(profile), profile)
-    assert told in said and "ResNet18 with 0.25 times its filters" in said
-
-
 def test_the_committed_records_have_all_that_their_experiments_keep():
     """Else `train` would go on with trainings that are there; the record may lie under another experiment."""
     for name in experiments.EXPERIMENTS:

@@ -25,7 +25,7 @@ def test_index_and_whole_numbers_with_gaps_are_shown(root):
 
 def test_comparison_has_the_columns_it_knows_under_their_titles(root):
     table = pd.DataFrame({"mean": [50.0], "spam": [1], "low": [-1.0]}, index=["ReLU"])
-    report.save_comparison(table, "Activation", "03_t", "full")
+    report.save_table(report.comparison(table, "Activation"), "03_t", "full")
     assert r"Activation & Test \% & 95 \% low \\" in (root / "report/generated/03_t.tex").read_text()
 
 

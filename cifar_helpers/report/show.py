@@ -6,7 +6,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 
 from cifar_helpers.report.figures import save_figure
-from cifar_helpers.report.tables import FORMAT, save_table
+from cifar_helpers.report.tables import formatted, save_table
 
 
 def show(thing: Figure | pd.DataFrame, name: str, profile: str, caption: str = "", **options) -> None:
@@ -31,6 +31,6 @@ def show(thing: Figure | pd.DataFrame, name: str, profile: str, caption: str = "
 
 def styled(frame: pd.DataFrame, name: str, column_format: str | None = None, **options):
     """The frame as a notebook shows it: two decimals, a dash for what is missing, the same HTML in every run."""
-    style = frame.style.format(**FORMAT | options).set_uuid(name).set_table_attributes('class="dataframe"')
+    style = formatted(frame, **options).set_uuid(name).set_table_attributes('class="dataframe"')
     style.cell_ids = False
     return style.hide(axis="index") if isinstance(frame.index, pd.RangeIndex) else style

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
+from pandas.io.formats.style import Styler
 
 from cifar_helpers.report import generated
 from cifar_helpers.report.latex import escape
@@ -50,10 +51,21 @@ def tabular(frame: pd.DataFrame, column_format: str | None = None, **options) ->
     numbered = isinstance(frame.index, pd.RangeIndex)
     frame = frame.apply(lambda column: column if is_numeric_dtype(column) else column.map(_escaped))
     frame = frame.rename(index=_escaped, columns=_escaped).rename_axis(index=_escaped, columns=_escaped)
-    style = frame.style.format(**FORMAT | options)
+    style = formatted(frame, **options)
     style = style.hide(axis="index") if numbered else style
     return style.to_latex(hrules=True, column_format=column_format)
 
 
 def _escaped(cell):
     return escape(cell) if isinstance(cell, str) else cell
+
+
+def formatted(frame: pd.DataFrame, **options) -> Styler:
+    """The frame with two decimals, a dash for what is missing, and three digits for p-values."""
+    style = frame.style.format(**FORMAT | options)
+    columns = [column for column in frame if column == COMPARISON["p_holm"]]
+    return style.format(_p_value, subset=columns, na_rep=FORMAT["na_rep"]) if columns else style
+
+
+def _p_value(p: float) -> str:
+    return "below 0.001" if p < 0.001 else f"{p:.3f}"

@@ -13,7 +13,7 @@ from cifar_helpers.train.landscape import preserve_state
 
 @dataclass(frozen=True)
 class Surface:
-    """losses[j, i] is the loss at w + coordinates[i] d1 + coordinates[j] d2; infinite where it left the numbers."""
+    """losses[j, i] is the loss at w + coordinates[i] d1 + coordinates[j] d2; infinite where it is NaN."""
 
     coordinates: np.ndarray  # (points,) in units of the filters' norms, 0 in the middle
     losses: np.ndarray  # (points, points)

@@ -22,12 +22,12 @@ from cifar_helpers.train import losses
 # Step sizes as multiples of the learning rate: the paper's range for VGG, [1/2, 4] (its appendix A.2.2). It does not
 # say how finely; steps of 1/2 are ours.
 FACTORS = np.arange(1, 9) / 2
-PROBE = 200  # held-out images on which `shift` looks at the layers
+PROBE = 200  # evaluation images on which `shift` looks at the layers
 
 
 @contextlib.contextmanager
 def preserve_state(model: nn.Module) -> Iterator[None]:
-    """Do anything to the model inside; afterwards its weights, buffers, modes and the random numbers are as before."""
+    """Restore weights, buffers, modes and the state of the random numbers on exit."""
     tensors = [*model.parameters(), *model.buffers()]
     saved, modes = [tensor.detach().clone() for tensor in tensors], [(m, m.training) for m in model.modules()]
     with torch.random.fork_rng(_gpus(tensors)):
@@ -83,7 +83,7 @@ def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dic
 
     The step sizes are FACTORS times the config's learning rate. The loss is that of the training step, batch norm
     with the batch's own statistics, but in float32 also where training uses bfloat16, whose rounding would count as a
-    change of the gradient. What leaves the numbers is infinite.
+    change of the gradient. NaN counts as infinite.
     """
     images, labels = batch
     criterion = losses.LOSSES[config.loss]
@@ -112,7 +112,7 @@ def shift(model: models.Network, batch: tuple, held: Batches, config) -> list[di
     """How far one step moves the distribution of each later stage's input: a row per stage of layer, shift.
 
     Each channel of the input to stages 2, 3, ... has a mean m_c and a standard deviation s_c over the positions of
-    PROBE held-out images, in training mode (so with the noise, where a network has some). They are taken before and
+    PROBE evaluation images, in training mode (so with the noise, where a network has some). They are taken before and
     after the step w - a g of plain gradient descent on the batch, a the learning rate: the step of training itself
     for SGD without momentum and weight decay. With dm_c and ds_c their changes,
         shift = sqrt(mean_c(dm_c^2 + ds_c^2) / mean_c(s_c^2)),

@@ -1,4 +1,4 @@
-"""What the measurements of train.landscape say: bands over rates, ratios of two networks, steps of equal loss."""
+"""Compare the losses and measurements of two networks: bands over rates, ratios, steps of equal loss."""
 
 from collections.abc import Collection, Mapping, Sequence
 

@@ -11,7 +11,7 @@ from .network import Parts, family, scaled
 
 
 class ShiftingNoise(nn.Module):
-    """While training, y = s x + m with noise whose own distribution is drawn anew at every step; else y = x.
+    """While training, y = s x + m with noise whose own distribution changes at every step; else y = x.
 
     Per channel and step a mean u ~ U(-0.5, 0.5) and a scale v ~ U(1, 1.25); then, per image and channel,
     m ~ U(u - 0.1, u + 0.1) and s ~ N(v, 0.1). Maps (B, C, H, W). Algorithm and constants: appendix of

@@ -27,7 +27,7 @@ PROBE = 200  # validation or test images on which `shift` measures the layers
 
 @contextlib.contextmanager
 def preserve_state(model: nn.Module) -> Iterator[None]:
-    """Do anything to the model inside; afterwards its weights, buffers, modes and the random numbers are as before."""
+    """Restore weights, buffers, modes and the state of the random numbers on exit."""
     tensors = [*model.parameters(), *model.buffers()]
     saved, modes = [tensor.detach().clone() for tensor in tensors], [(m, m.training) for m in model.modules()]
     with torch.random.fork_rng(_gpus(tensors)):
@@ -83,7 +83,7 @@ def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dic
 
     The step sizes are FACTORS times the config's learning rate. The loss is that of the training step, batch norm
     with the batch's own statistics, but in float32 also where training uses bfloat16, whose rounding would count as a
-    change of the gradient. What leaves the numbers is infinite.
+    change of the gradient. NaN counts as infinite.
     """
     images, labels = batch
     criterion = losses.LOSSES[config.loss]

@@ -49,6 +49,7 @@ GROUPS = (
     ("sgd", "adam", "rmsprop", "adadelta", "muon"),
     ("one_cycle", "constant", "multi_step", "cosine", "linear"),
     ("ResNet18", "ResNeXt50_32x4d", "DPN26", "DLA", "DenseNet121"),
+    ("Grad-CAM", "random", "centred blob", "integrated gradients", "guided backpropagation", "occlusion"),
 )
 
 

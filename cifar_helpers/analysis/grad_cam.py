@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
-from cifar_helpers import data, experiments, models
-from cifar_helpers.records import Run
+from cifar_helpers import data, experiments, models, train
+from cifar_helpers.data.batches import Batches
+from cifar_helpers.records import Run, cache
 
 METHODS = ("Grad-CAM", "integrated gradients", "guided backpropagation", "occlusion")
 
@@ -32,6 +34,26 @@ def networks(profile: str | None = None) -> dict[str, Run]:
                 "grad_cam_networks --profile full, or choose the profile quick"
             )
     return {run.config.model: run for run in experiments.get_all("grad_cam_networks", profile)}
+
+
+def normalised(images: np.ndarray) -> Tensor:
+    """Images (N, 32, 32, 3) of bytes, as a network takes them: (N, 3, 32, 32), normalised floats."""
+    return torch.cat([part for part, _ in _batches(images).epoch()])
+
+
+def probabilities(run: Run, images: np.ndarray) -> np.ndarray:
+    """(N, 10): the softmax of a run's network for images (N, 32, 32, 3) of bytes; stored beside the run's weights."""
+
+    def predictions():
+        logits, _ = train.predict(run.model(), _batches(images), run.config.precision)
+        return {"logits": logits.numpy()}
+
+    logits = cache.arrays(run, "predictions", predictions, images=len(images))["logits"]
+    return torch.from_numpy(logits).softmax(1).numpy()
+
+
+def _batches(images: np.ndarray) -> Batches:
+    return Batches(images, np.zeros(len(images), int), 250, shuffle=False, crop=0, flip=False)
 
 
 def stages(model: models.Network) -> dict[str, tuple[int, ...]]:

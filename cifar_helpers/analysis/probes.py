@@ -1,4 +1,4 @@
-"""Measurements by depth: receptive field, spatial frequency, and linear probes of the class."""
+"""Measurements by depth: receptive fields, linear probes of the class, inputs that excite a channel."""
 
 from collections.abc import Sequence
 
@@ -90,21 +90,10 @@ def extent(energy: np.ndarray) -> int:
     return int(max(np.ptp(rows), np.ptp(columns))) + 1 if len(rows) else 0
 
 
-def spectrum(pictures: Tensor) -> np.ndarray:
-    """(B, 32, 32): power of each spatial frequency (in the order of torch.fft.fft2), summed over the colours."""
-    return torch.fft.fft2(pictures.double()).abs().square().sum(1).numpy()
-
-
 def frequencies(side: int = 32) -> np.ndarray:
     """(side, side): cycles per pixel, 0 to 0.71, at each place of a spectrum."""
     steps = np.fft.fftfreq(side)
     return np.hypot(steps[:, None], steps)
-
-
-def high_frequency_share(power: np.ndarray) -> float:
-    """Share (0 to 1) of a spectrum's power (H, W) above CUTOFF cycles per pixel; NaN for none. White noise: 0.80."""
-    total = power.sum()
-    return float(power[frequencies(len(power)) > CUTOFF].sum() / total) if np.isfinite(total) and total > 0 else np.nan
 
 
 @torch.no_grad()
@@ -180,14 +169,16 @@ def activation_maximization(
     steps: int = 64,
     rate: float = 0.1,
     decay: float = 0.01,
+    jitter: int = 2,
+    blur: float = 0.5,
     seed: int = 0,
 ) -> Tensor:
     """(len(channels), 3, 32, 32), normalised: an input for each channel of a stage, made to raise its mean value.
 
-    Gradient ascent from faint noise, by steps of the same size `rate` whatever the channel's gradient is. What makes
-    the result readable (Yosinski et al. 2015, arXiv 1506.06579): the image is moved by up to 2 pixels before each
-    step, pulled to the mean colour (`decay`, which is L2), blurred a little (sigma 0.5) after every fourth step, and
-    kept within the colours that a pixel can have.
+    Gradient ascent from faint noise, in steps of the same size `rate` whatever the channel's gradient is. What makes
+    the result readable (Yosinski et al. 2015, arXiv 1506.06579): the image is moved by up to `jitter` pixels before
+    each step, pulled to the mean colour (`decay`, which is L2), and blurred a little (sigma `blur`) after every fourth
+    step; 0 switches each of these off. The result stays within the colours that a pixel can have.
     """
     part, random = up_to(model, name), torch.Generator().manual_seed(seed)
     low, high = ((edge - torch.tensor(MEAN)) / torch.tensor(STD) for edge in (0, 1))
@@ -195,7 +186,7 @@ def activation_maximization(
     chosen = torch.as_tensor(channels)[:, None, None, None]
     with eval_without_inplace(part):
         for step in range(steps):
-            moves = torch.randint(-2, 3, (2,), generator=random).tolist()
+            moves = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
             moved = images.roll(moves, (2, 3)).requires_grad_()
             maps = part(moved)
             values = maps.gather(1, chosen.expand(-1, 1, *maps.shape[2:]))
@@ -203,7 +194,7 @@ def activation_maximization(
             gradient = gradient.roll([-move for move in moves], (2, 3))
             size = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
             images = (1 - decay) * images + rate * gradient / size.clamp(min=1e-12)
-            if step % 4 == 3:
-                images = gaussian_blur(images, [3, 3], [0.5, 0.5])
+            if blur and step % 4 == 3:
+                images = gaussian_blur(images, [3, 3], [blur, blur])
             images = images.clamp(low[:, None, None], high[:, None, None])
     return images

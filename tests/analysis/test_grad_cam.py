@@ -1,10 +1,11 @@
 """Grad-CAM against a map worked out by hand, and what happens to wrong input."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from cifar_helpers import models
+from cifar_helpers import data, experiments, models, records
 from cifar_helpers.analysis import grad_cam
 from cifar_helpers.core import paths
 from cifar_helpers.models.network import Network, Parts
@@ -119,3 +120,18 @@ def test_on_full_what_is_missing_is_named_and_not_replaced(tmp_path, monkeypatch
         FileNotFoundError, match="resnet18-muon-seed0.*densenet121-muon-seed0.*train grad_cam_networks --profile full"
     ):
         grad_cam.networks("full")
+
+
+def test_images_are_normalised_by_channel():
+    pictures = np.random.default_rng(0).integers(0, 256, (300, 32, 32, 3), np.uint8)  # more than one batch
+    expected = (torch.from_numpy(pictures) / 255 - torch.tensor(data.MEAN)) / torch.tensor(data.STD)
+    torch.testing.assert_close(grad_cam.normalised(pictures), expected.permute(0, 3, 1, 2), rtol=1e-5, atol=1e-5)
+
+
+def test_probabilities_are_those_of_the_network():
+    run = records.get(experiments.grad_cam_networks("smoke")[0], profile="smoke", keep=["weights"])
+    pictures = data.dataset("smoke").test_images[:6]
+    with torch.no_grad():
+        expected = run.model().eval()(grad_cam.normalised(pictures)).softmax(1).numpy()
+    for _ in range(2):  # measured, then read
+        assert np.allclose(grad_cam.probabilities(run, pictures), expected, atol=1e-4)

@@ -96,36 +96,6 @@ def use_style() -> None:
     )  # 42: text in the PDF stays text
 
 
-def convergence(history: pd.DataFrame, title: str | None = None) -> Figure:
-    """Loss (left) and accuracy in percent (right) against the epoch; training dashed, test or validation images solid.
-
-    `history` is a run's: epoch, train_loss, train_accuracy, and test_* or validation_* columns, accuracies 0..100.
-    """
-    held = "test" if "test_loss" in history else "validation"
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-    # a line through one point, or few, is hard to see
-    marker = "o" if len(history) <= 12 else None
-    for axis, quantity in zip(axes, ("loss", "accuracy")):
-        for kind, style, colour in ((held, "-", "C0"), ("train", "--", "C1")):
-            axis.plot(
-                history["epoch"],
-                history[f"{kind}_{quantity}"],
-                style,
-                color=colour,
-                marker=marker,
-                markersize=4,
-                label=NAMES[kind],
-            )
-        axis.set(xlabel="epoch", ylabel=quantity)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    _log_where_outliers(axes[0], pd.concat([history[f"{held}_loss"], history["train_loss"]]))
-    axes[1].yaxis.set_major_formatter("{x:g}%")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    if title:
-        figure.suptitle(title)
-    return figure
-
-
 def _log_where_outliers(axis: Axes, losses: pd.Series) -> None:
     """A logarithmic axis where one value would flatten all others, as an early outlier does."""
     if losses.max() > 10 * losses.median() and losses.min() > 0:

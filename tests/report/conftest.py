@@ -37,5 +37,5 @@ def history():
 
 @pytest.fixture
 def figure(history):
-    yield plots.convergence(history(3))
+    yield plots.seed_bands({"relu": [history(3)]})
     plt.close("all")

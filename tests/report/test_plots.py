@@ -91,7 +91,7 @@ def test_forest_fills_only_what_is_decided():
             for seed, value in enumerate(values)
         ]
     )
-    figure = plots.forest(statistics.differences(frame, "relu"), "points")
+    figure = plots.forest(statistics.family(frame, "relu"), "points")
     points = {
         line.get_ydata()[0]: line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"
     }

@@ -1,6 +1,6 @@
 """Does a map show what a network looks at? Insertion and deletion curves, and a sanity check on random weights.
 
-Any map will do: a number per pixel, large where the pixel is said to matter.
+A map is a number per pixel, large where the pixel is said to matter; any method can make it.
 """
 
 import copy
@@ -34,14 +34,14 @@ def baselines(images: Tensor) -> dict[str, Tensor]:
     count, _, height, width = images.shape
     y, x = (torch.arange(side) - (side - 1) / 2 for side in (height, width))
     blob = torch.exp(-(y[:, None] ** 2 + x**2) / (2 * (height / 4) ** 2))
-    # in a constant map no pixel comes before another, so pixel_order breaks ties at random
+    # a constant map orders no pixels, so pixel_order breaks all ties at random
     return {"random": torch.zeros(count, height, width), "centred blob": blob.expand(count, -1, -1)}
 
 
 def pixel_order(maps: Tensor, seed: int = 0) -> Tensor:
-    """Maps (B, H, W) to (B, H * W) int64: the pixels of each by falling value; ties are in a random order, by `seed`.
+    """Maps (B, H, W) to (B, H * W) int64: the pixels of each by falling value; ties are broken at random, by `seed`.
 
-    What is not a number comes last.
+    NaN comes last.
     """
     values = maps.detach().cpu().flatten(1).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     shuffled = torch.rand(values.shape, generator=torch.Generator().manual_seed(seed)).argsort(1)
@@ -65,7 +65,7 @@ def curves(
     Gives name -> {"deletion", "insertion"} -> (B, len(at)). Deletion: the pixels that matter most come first to be
     replaced by the mean colour of the training set (0, as images are normalised). Insertion: they come first to be
     put into a blurred copy of the image. Petsiuk et al. 2018, arXiv 1806.07421. The precision is one of
-    `train.PRECISIONS`; ties in a map are in a random order, by `seed`.
+    `train.PRECISIONS`; ties in a map are broken at random, by `seed`.
     """
     if images.dim() != 4 or classes.shape != images.shape[:1]:
         raise ValueError(f"images are (B, 3, H, W) and classes (B,), not {tuple(images.shape)}, {tuple(classes.shape)}")
@@ -121,12 +121,11 @@ def areas(curves: dict[str, dict[str, Tensor]], at: Tensor) -> dict[str, dict[st
 
 
 def randomize_layers(model: Network, seed: int = 0) -> Iterator[tuple[str, Network]]:
-    """The network as it is, then with its weights re-initialised from the head down: (the last such part, a copy).
+    """The network as it is, then copies of it, re-initialised from the head down: (the last part, the copy).
 
-    The parts in order: "none", "head", the tail if it has weights, the last stage to the first, "stem". Each copy
-    keeps the new weights of those before it, and is in evaluation mode with fresh running statistics in the layers
-    re-initialised. The model itself and torch's random state stay as they were. Adebayo et al. 2018, arXiv
-    1810.03292.
+    The parts in order: "none", "head", the tail if it has weights, the last stage to the first, "stem". Each copy is
+    re-initialised down to its part, running statistics included, and is in evaluation mode. The model itself and
+    torch's random state do not change. Adebayo et al. 2018, arXiv 1810.03292.
     """
     parts = ["head", "tail", *(f"stages.{name}" for name, _ in reversed(list(model.stages.named_children()))), "stem"]
     current = copy.deepcopy(model).eval()
@@ -156,7 +155,7 @@ def similarity(maps: Tensor, others: Tensor) -> np.ndarray:
 
 
 def baseline_similarity(maps: Tensor) -> np.ndarray:
-    """(B,): the mean similarity of each map (B, H, W) to those of the other images: what any two have in common."""
+    """(B,): the mean similarity of each map (B, H, W) to the maps of the other images."""
     if len(maps) < 2:
         raise ValueError("one map has no other image's map to be compared with")
     pairs = similarity(maps, maps)

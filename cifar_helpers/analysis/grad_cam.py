@@ -81,7 +81,7 @@ def stage(model: models.Network, name: str | None = None) -> nn.Module:
 
 
 def first_filters(model: nn.Module) -> Tensor:
-    """(filters, 3, k, k): the weights of the first convolution, which are seen by the colours of a pixel."""
+    """(filters, 3, k, k): the weights of the first convolution, which can be drawn as colours."""
     return next(module for module in model.modules() if isinstance(module, nn.Conv2d)).weight.detach().clone()
 
 
@@ -180,7 +180,7 @@ def attributions(
 
 
 def targets(model: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor | None, batch: int) -> Tensor:
-    """(B,) int64: the classes that are asked for, the predicted ones for None. ValueError where there is none such."""
+    """(B,) int64: the classes that were asked for; None stands for the predicted ones. ValueError if there is none."""
     check_images(images)
     if classes is None:
         with torch.no_grad(), eval_without_inplace(model):
@@ -210,9 +210,9 @@ def check_images(images: Tensor) -> None:
 
 @contextmanager
 def eval_without_inplace(model: nn.Module) -> Iterator[nn.Module]:
-    """The network in evaluation mode, none of its modules working in place; both as before at the end.
+    """Switch to evaluation mode and switch off in-place modules; restore both at the end.
 
-    A module that works in place overwrites what a hook on the previous layer has stored.
+    A module that works in place overwrites the output that a hook on the layer before it has stored.
     """
     modes: list[tuple[Any, bool, bool | None]] = [  # Any: not every module has an attribute `inplace`
         (module, module.training, getattr(module, "inplace", None)) for module in model.modules()

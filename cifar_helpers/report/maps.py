@@ -34,7 +34,8 @@ def sheet(pictures: np.ndarray, titles: Sequence[str], columns: Mapping[str, tup
     for number, (label, (maps, texts)) in enumerate(columns.items(), start=1):
         for axis, picture, heat, text in zip(axes[:, number], pictures, maps, texts):
             drawn = overlay(axis, picture, heat, text)
-        axes[0, number].set_title(f"{label}\n{texts[0]}".rstrip(), fontsize=9.5, pad=3)
+        heading = [*label.split(), texts[0]]
+        axes[0, number].set_title("\n".join(heading).rstrip(), fontsize=9.5, pad=3)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=30, ticks=[0, 0.5, 1])
     bar.set_label("share of the map's highest value", fontsize=9.5)
     return figure

@@ -62,14 +62,17 @@ def get_all(
     return records.get_all(_configs(name, profile, configs), name, profile, device, executor, all_kept)
 
 
-def recorded(name: str, profile: str | None = None, configs: Sequence[Config] | None = None) -> list[Run]:
+def recorded(
+    name: str, profile: str | None = None, configs: Sequence[Config] | None = None, train: bool = False
+) -> list[Run]:
     """The runs that a notebook shows, in the experiment's order.
 
     Of `full` only those that have a record, since training the others takes hours: a line says which command does.
-    Of the other profiles all of them, trained where they are missing.
+    Of the other profiles, or with `train` (the reader asked for these runs), all of them, trained where they are
+    missing.
     """
     profile = profile_of(profile)
-    if profile != "full":
+    if profile != "full" or train:
         return get_all(name, profile, configs=configs)
     wanted = _configs(name, profile, configs)
     lacking = set(missing(name, profile, wanted))

@@ -128,3 +128,17 @@ def test_no_training_is_begun_twice_for_what_another_experiment_keeps(profile):
         for config in experiments.configs(name, profile):
             keep = set(registry.keep_of(experiments.KEEP[name], config))
             assert keep <= asked.setdefault(config, keep), (name, config)
+
+
+def test_a_notebook_trains_on_full_only_what_its_reader_asked_for(results, monkeypatch, capsys):
+    """An activation that was just added has no record: it is left out and named."""
+    asked = []
+    monkeypatch.setattr(registry, "get_all", lambda name, profile, configs: asked.append(configs) or [])
+    monkeypatch.setattr(records, "find", lambda config, profile, keep=(): config.activation == "relu" or None)
+    new = experiments.activations("full", ["relu", "silu"], seeds=1)
+    experiments.recorded("activations", "full", new)
+    assert [config.activation for config in asked.pop()] == ["relu"]
+    assert "1 of 2 runs of activations not yet run: python -m cifar_helpers train" in capsys.readouterr().out
+    experiments.recorded("activations", "full", new, train=True)
+    experiments.recorded("activations", "quick", new)
+    assert asked == [new, new]

@@ -72,7 +72,7 @@ def test_every_record_has_checksums_that_hold():
 def prose(tex: str) -> str:
     """The sentences of a LaTeX document: no preamble, comments, code, lengths, names of files, labels or macros."""
     tex = re.sub(r"(?<!\\)%.*", "", tex.split(r"\begin{document}")[1])
-    tex = re.sub(r"\\(?:texttt|ref|label|cite|result|ifmade|tablefloat|begin|end)\{[^}]*\}(\{[^}]*\})?", " ", tex)
+    tex = re.sub(r"\\(?:texttt|ref|label|cite|result|checked|ifmade|tablefloat|begin|end)\{[^}]*\}(\{[^}]*\})?", " ", tex)
     tex = tex.replace("CIFAR-10", "")
     tex = re.sub(r"\\result(?:figure|table)\{[^}]*\}", " ", tex)
     return re.sub(r"\\parbox\{[^}]*\}|\[[^]]*\]", " ", tex)

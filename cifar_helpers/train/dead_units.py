@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from cifar_helpers.data.batches import Batches
 from cifar_helpers.models import is_activation
 
-IMAGES = 1000  # of the held ones that are looked at: whole batches, up to the first that reaches this number
+IMAGES = 1000  # evaluated images that are counted on: whole batches, until there are this many
 
 
 @torch.no_grad()
@@ -17,9 +17,8 @@ def dead_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, co
 
     A channel is dead (share 0 to 1 in the column silent) where the input is at most 0 at every position of every image:
     ReLU lets nothing of it through, and no gradient back. LeakyReLU has such channels too, and gives them a gradient.
-    NaN where the network's values became NaN or infinite. Measured in evaluation mode, with batch norm's running
-    statistics and the config's precision; `batch` is not used. The model's modes, buffers and the random state stay as
-    they were.
+    NaN where an input is NaN. In evaluation mode, with batch norm's running statistics and the
+    config's precision; `batch` is not used. Modes, buffers and random numbers stay unchanged.
     """
     layers = {name: module for name, module in model.named_modules() if is_activation(module)}
     largest: dict[str, Tensor] = {}
@@ -56,5 +55,5 @@ def dead_units(model: nn.Module, batch: tuple[Tensor, Tensor], held: Batches, co
 
 
 def _share(highest: Tensor) -> float:
-    """The share of channels whose highest input is at most 0; NaN once the network's values became NaN or infinite."""
+    """The share of channels whose highest input is at most 0; NaN where one is NaN."""
     return (highest <= 0).double().masked_fill(highest.isnan(), torch.nan).mean().item()

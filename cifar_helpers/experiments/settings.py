@@ -60,7 +60,11 @@ def _network(of: dict[str, list]) -> str:
 
 def _images(of: dict[str, list]) -> str:
     kind = "synthetic" if of["data"] == ["synthetic"] else "training"
-    return f"all {kind} images" if of["images"] == [None] else f"{_listed(of['images'])} {kind} images"
+    if of["images"] != [None]:
+        return f"{_listed(of['images'])} {kind} images"
+    return (
+        f"the {kind} images without those for validation" if of["evaluate"] == ["validation"] else f"all {kind} images"
+    )
 
 
 def _optimizer(of: dict[str, list]) -> str:
@@ -72,7 +76,7 @@ def _optimizer(of: dict[str, list]) -> str:
     titles = {"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop", "adadelta": "Adadelta", "muon": "Muon"}
     schedules = ", ".join(schedule_label(each).replace("_", "-") for each in of["schedule"])
     named = ", ".join(titles[name] for name in names)
-    return f"{named}{momentum}, {rate} {_listed(of['learning_rate'])}, {schedules} schedule"
+    return f"{named}{momentum}, {rate} {_listed(sorted(of['learning_rate']))}, {schedules} schedule"
 
 
 def _worth_saying(of: dict[str, list], name: str) -> bool:

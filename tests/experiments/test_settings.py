@@ -25,6 +25,11 @@ def test_what_is_not_the_default_is_named():
     assert text.endswith("1 seed; accuracy on validation images.")
 
 
+def test_validation_images_are_not_trained_on_and_rates_are_in_order():
+    text = experiments.settings([Config("dla", learning_rate=rate, evaluate="validation") for rate in (0.1, 0.03)])
+    assert "trained on the training images without those for validation" in text and "rates 0.03 or 0.1," in text
+
+
 def test_no_runs_is_an_error():
     with pytest.raises(ValueError, match="no runs"):
         experiments.settings([])

@@ -297,13 +297,13 @@ def test_weights_that_are_no_numbers_are_an_error(run, tmp_path, capsys, value):
 def test_without_weights_the_command_that_trains_them_is_named(results, capsys):
     assert cli.main(["predict", "x.png"]) == 1
     assert "python -m cifar_helpers train fast_wide fast --profile full" in capsys.readouterr().err
-    records.write(experiments.fast("smoke")[1], trained_for_a_moment(), "fast", "smoke", "cpu")
+    config = experiments.fast("smoke")[1]
+    records.write(config, trained_for_a_moment(config), "fast", "smoke", "cpu")
     with pytest.raises(ValueError, match="no weights .* train fast_wide fast --profile smoke"):
         predict.best("smoke")
 
 
-def trained_for_a_moment():
-    config = dataclasses.replace(experiments.ablation("smoke"), epochs=1)
+def trained_for_a_moment(config):
     return train.train(config, data.synthetic(), device="cpu", keep=["logits"])
 
 

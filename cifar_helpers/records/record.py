@@ -122,8 +122,9 @@ class OtherNetwork(ValueError):
 
 
 def _check_network(run: Run, config: Config) -> None:
-    shape = (config.model, config.activation, config.hidden, config.width, config.batch_norm)
-    digits, parameters = _today(FAMILIES[config.model], *shape)
+    names = ("model", "activation", "hidden", "dropout", "width", "batch_norm")
+    shape = Config(**{name: getattr(config, name) for name in names})
+    digits, parameters = _today(FAMILIES[config.model], shape)
     # records written before the fingerprint existed have only the number
     if (run.record.get("network", digits), run.record["parameters"]) != (digits, parameters):
         raise OtherNetwork(
@@ -134,12 +135,10 @@ def _check_network(run: Run, config: Config) -> None:
 
 
 @functools.lru_cache
-def _today(
-    family: Callable, model: str, activation: str, hidden: tuple[int, ...], width: float, batch_norm: bool
-) -> tuple[str, int]:
+def _today(family: Callable, config: Config) -> tuple[str, int]:
     """Fingerprint and number of parameters of a network, as the code has it; another `family` is another network."""
     with torch.device("meta"):  # shapes only
-        network = models.build(model, activation=activation, hidden=hidden, width=width, batch_norm=batch_norm)
+        network = train.network(config)
     return models.fingerprint(network), sum(p.numel() for p in network.parameters())
 
 

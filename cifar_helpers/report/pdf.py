@@ -47,7 +47,7 @@ def _write_tables(profile: str) -> None:
     """The tables that no notebook alone can write."""
     if len(found := conclusions(profile)):
         widths = "".join(
-            rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (0.26, 0.19, 0.23, 0.32)
+            rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" for share in (0.28, 0.13, 0.34, 0.25)
         )
         generated.write("conclusions", tabular(found[CLAIM], column_format=widths), profile)
     generated.write("experiments", runs_table.experiments_tex(profile), profile)

@@ -73,7 +73,7 @@ def test_what_a_notebook_does_not_write_any_more_is_removed(project, capsys):
     write(project, "01_good", save)
     assert execution.execute("01_good", "smoke") == 0
     left = sorted(file.name for file in generated.iterdir())
-    assert left == ["01_numbers.tex", "02_other.tex", "conclusions.tex"]
+    assert left == ["01_good.sha256", "01_numbers.tex", "02_other.tex", "conclusions.tex"]
     assert "01_good.ipynb does not write 01_gone.tex any more: removed" in capsys.readouterr().err
 
 

@@ -462,6 +462,15 @@ def test_device_name_tells_whether_matrix_units_are_used(monkeypatch):
         assert (" with AMX, " in name) == available and name.endswith(f", {torch.get_num_threads()} threads")
 
 
+@pytest.mark.parametrize(
+    "options", [dict(hidden=(8,), dropout=0.5), dict(activation="prelu"), dict(batch_norm=False), dict(width=0.25)]
+)
+def test_every_option_of_a_network_is_part_of_what_its_record_is_compared_with(results, options):
+    config = dataclasses.replace(TINY, **options)
+    run = records.get(config, profile="smoke")
+    assert records.find(config, "smoke").folder == run.folder
+
+
 def test_a_changed_network_does_not_meet_the_record_of_the_old_one(results, monkeypatch):
     """Of the same name, with another number of filters, or with the same number of parameters in other places."""
 

@@ -91,6 +91,9 @@ def test_train_command_names_the_choices(capsys):
 
 
 FIGURE = """\
+from pathlib import Path
+from cifar_helpers.core import paths
+paths.ROOT = Path(ROOT)
 import matplotlib.pyplot as plt
 from cifar_helpers import notebook, report
 profile = notebook.start(globals())
@@ -101,10 +104,11 @@ report.show(plt.subplots()[0], "01_nothing", profile)"""
 def test_a_figure_is_in_the_notebook_whatever_the_callers_backend(project, monkeypatch, backend):
     if backend:
         monkeypatch.setenv("MPLBACKEND", backend)
-    write(project, "01_good", FIGURE)
+    write(project, "01_good", f"ROOT = {str(project)!r}\n{FIGURE}")
     assert execution.execute("01_good", "smoke") == 0
     cells = nbformat.read(project / "build/smoke/notebooks/01_good.ipynb", as_version=4).cells
     assert "image/png" in cells[-1].outputs[-1].data
+    assert (project / "build/smoke/figures/01_nothing.png").exists()
 
 
 def test_a_figure_that_is_not_in_the_output_is_an_error(project, capsys):

@@ -1,19 +1,18 @@
 """Block diagrams of networks, short enough to be written in a notebook cell."""
 
 import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
 
 COLOURS = {"layer": "#cfe2f3", "merge": "#fce5cd", "data": "#eeeeee"}
 
 
-def draw(boxes: dict, arrows: list | str, size: tuple[float, float] = (8, 2)) -> Figure:
-    """Boxes joined by arrows.
+def draw(boxes: dict, arrows: list | str, size: tuple[float, float] = (8, 2)) -> None:
+    """Boxes joined by arrows, as pyplot's current figure, which a notebook shows at the end of the cell.
 
     boxes: name -> (x, y, text, kind), kind one of "layer", "merge", "data"; one unit of x or y is about an inch of
     `size`. arrows: (from, to) or (from, to, bend), bend above 0 curving to the right of the arrow's direction; or all
     of them as text, "x>a>b x>b:-0.3".
     """
-    figure, axis = plt.subplots(figsize=size, layout="constrained")
+    _, axis = plt.subplots(figsize=size, layout="constrained")
     axis.set(xlim=(0, size[0]), ylim=(0, size[1]))
     axis.axis("off")
     patches = {}
@@ -32,7 +31,6 @@ def draw(boxes: dict, arrows: list | str, size: tuple[float, float] = (8, 2)) ->
             "connectionstyle": f"arc3,rad={bend[0] if bend else 0}",
         }
         axis.annotate("", xy=boxes[end][:2], xytext=boxes[start][:2], arrowprops=arrow)
-    return figure
 
 
 def _arrows(text: str) -> list[tuple[str, str, float]]:

@@ -24,7 +24,8 @@ def show(thing: Figure | pd.DataFrame, name: str, profile: str, caption: str = "
         plt.close(thing)  # what is still open is shown a second time at the end of the cell
     elif isinstance(thing, pd.DataFrame):
         save_table(thing, name, profile, caption, **options)
-        display(styled(thing, name, **options))
+        # without the text of a Styler, which is its place in memory: another one in every run
+        display({"text/html": styled(thing, name, **options).to_html()}, raw=True)
     else:
         raise TypeError(f"show() takes a figure or a table, not {type(thing).__name__}")
 

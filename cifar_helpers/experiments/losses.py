@@ -69,7 +69,7 @@ STRENGTHS: dict[str, list[dict[str, Any]]] = {  # of each regularisation, tried 
 def overfitted(profile: str, epochs: int = 0) -> Config:
     """A network that learns its training images by heart: 5,000 images without augmentation or regularisation."""
     full = profile == "full"
-    base = ablation(profile, epochs or (50 if full else 2 * ablation(profile).epochs))
+    base = ablation(profile, epochs or (30 if full else 2 * ablation(profile).epochs))
     return replace(base, images=5000 if full else base.images, crop=0, flip=False, weight_decay=0.0)
 
 
@@ -98,7 +98,7 @@ def best_strengths(profile: str, epochs: int = 0) -> dict[str, dict[str, Any]]:
 
 @experiment
 def overfitting(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
-    """5,000 images, 50 epochs: no regularisation, each one alone at its own strength, and several together."""
+    """5,000 images, 30 epochs: no regularisation, each one alone at its own strength, and several together."""
     base, best = overfitted(profile, epochs), best_strengths(profile, epochs)
     together = best["L2"] | best["label smoothing"] | best["Cutout"] | best["crop and flip"]
     options = [{}, dict(hidden=(256,)), *best.values(), together]  # the hidden layer alone: what dropout acts on

@@ -40,7 +40,16 @@ from cifar_helpers.experiments.architectures import (
 )
 from cifar_helpers.experiments.grad_cam import grad_cam_networks
 from cifar_helpers.experiments.activations import activations, activations_others
-from cifar_helpers.experiments.losses import loss_rates, losses, losses_tuned, regularisation
+from cifar_helpers.experiments.losses import (
+    best_strengths,
+    loss_rates,
+    losses,
+    losses_tuned,
+    overfitted,
+    overfitting,
+    overfitting_strengths,
+    regularisation,
+)
 from cifar_helpers.experiments.optimizers import optimizer_rates, optimizers, schedules, ten_epoch_rates
 from cifar_helpers.experiments.components import components
 from cifar_helpers.experiments.best_model import (
@@ -77,6 +86,7 @@ __all__ = [
     "activations_others",
     "band_keep",
     "best_rates",
+    "best_strengths",
     "bn_band",
     "bn_control",
     "bn_measured",
@@ -104,6 +114,9 @@ __all__ = [
     "optimizer_rates",
     "optimizers",
     "original_best",
+    "overfitted",
+    "overfitting",
+    "overfitting_strengths",
     "profile",
     "rates",
     "recorded",

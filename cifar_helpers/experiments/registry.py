@@ -14,7 +14,14 @@ from cifar_helpers.train import Config
 EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of the files: sweeps before what reads them
 KEEP: dict[str, Keep] = {}
 # of the full profile only: smaller ones show or train what their notebooks need, or nothing of the kind
-FULL_ONLY = ("fast_ablation", "search_best", "table_1_head_rate", "ten_epoch_rates")
+FULL_ONLY = (
+    "fast_ablation",
+    "overfitting",
+    "overfitting_strengths",
+    "search_best",
+    "table_1_head_rate",
+    "ten_epoch_rates",
+)
 
 
 def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep = ()):

@@ -109,6 +109,27 @@ def test_sweeps_come_before_what_reads_them():
     order = list(experiments.EXPERIMENTS)
     assert order.index("loss_rates") < order.index("losses_tuned")
     assert order.index("optimizer_rates") < order.index("optimizers")
+    assert order.index("overfitting_strengths") < order.index("overfitting")
+
+
+def test_each_regularisation_has_the_strength_that_validates_best(results, monkeypatch):
+    with pytest.raises(ValueError, match="train overfitting_strengths --profile smoke"):
+        experiments.overfitting("smoke")
+    tried = experiments.overfitting_strengths("smoke")
+    assert tried[0] == dataclasses.replace(experiments.overfitted("smoke"), evaluate="validation")
+
+    def find(config, profile, keep=()):
+        assert config in tried
+        best = (config.weight_decay, config.cutout, config.dropout) in ((2e-3, 0, 0), (0, 16, 0), (0, 0, 0.3))
+        return records.Run(None, {"validation_accuracy": 50.0 + best}, None)
+
+    monkeypatch.setattr(records, "find", find)
+    best = experiments.best_strengths("smoke")
+    assert best["L2"] == {"weight_decay": 2e-3} and best["Cutout"] == {"cutout": 16}
+    assert best["dropout"] == {"hidden": (256,), "dropout": 0.3}
+    configs = experiments.overfitting("smoke", seeds=1)
+    assert configs[0] == experiments.overfitted("smoke") and len(configs) == 9
+    assert configs[-1].weight_decay == 2e-3 and configs[-1].cutout == 16 and configs[-1].flip
 
 
 def test_the_committed_records_have_all_that_their_experiments_keep():
@@ -123,7 +144,7 @@ def test_no_training_is_begun_twice_for_what_another_experiment_keeps(profile):
     """Experiments in their order: whoever asks first asks for all, so that one training serves all."""
     asked = {}
     for name in experiments.EXPERIMENTS:
-        if name in ("losses_tuned", "optimizers", "search_best"):  # which need the records of a sweep
+        if name in ("losses_tuned", "optimizers", "overfitting", "search_best"):  # which need the records of a sweep
             continue
         for config in experiments.configs(name, profile):
             keep = set(registry.keep_of(experiments.KEEP[name], config))

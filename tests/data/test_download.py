@@ -387,21 +387,21 @@ def test_the_home_of_another_user_is_no_obstacle(arrays, known, monkeypatch):
     """As in a container that is run with another user's number, and HOME is still root's."""
     base = Path(tempfile.mkdtemp())
     base.chmod(0o755)
-    (base / "root").mkdir(mode=0o755)
+    (base / "closed").mkdir(mode=0o755)
     place(base / "data", FOLDER, arrays)
-    (base / "root").chmod(0)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(base / "root" / "cache"))
+    (base / "closed").chmod(0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(base / "closed" / "cache"))
     user = os.geteuid()
     if user == 0:  # root may look anywhere
         os.setresuid(65534, 65534, 0)
     try:
         assert same(download.fetch(base / "data", ()), arrays)
-        with pytest.raises(DataError, match=f"(?s)folder {base}/root/cache/.*set CIFAR_DATA"):
+        with pytest.raises(DataError, match=f"(?s)folder {base}/closed/cache/.*set CIFAR_DATA"):
             download.fetch(base / "empty", ())
     finally:
         if user == 0:
             os.setresuid(0, 0, 0)
-        (base / "root").chmod(0o755)
+        (base / "closed").chmod(0o755)
         shutil.rmtree(base)
 
 

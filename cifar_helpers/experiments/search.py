@@ -161,7 +161,7 @@ def importance(study: optuna.Study) -> pd.Series:
 
 
 def best(study: optuna.Study, base: Config) -> Config:
-    """`base` with the settings of the trial that did best on held-out images, to be evaluated on the test set."""
+    """`base` with the settings of the trial that did best on validation images, to be evaluated on the test set."""
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise ValueError("no trial of the search was trained to the end yet: give the command search again")
     return replace(base, **settings(study.best_params), evaluate="test")
@@ -233,7 +233,7 @@ def _train(
     chosen = ", ".join(f"{name} {value}" for name, value in settings(trial.params).items())
     ended = "pruned" if value is None else "ended"
     print(
-        f"{profile} search, trial {done.number}: {done.value:.2f} % of held-out images, {ended} after epoch "
+        f"{profile} search, trial {done.number}: {done.value:.2f} % of the validation images, {ended} after epoch "
         f"{len(done.intermediate_values)}, {done.user_attrs['seconds']:.0f} s: {chosen}",
         flush=True,
     )

@@ -17,7 +17,7 @@ def runs_index(profile: str) -> pd.DataFrame:
     """A row per record of the profile's folder, sorted by experiment and name.
 
     changes: the config's fields that are not at their default, `name=value` each, but for those that have a column.
-    accuracy: the last epoch's, in percent, of the images in `evaluated` (test, or validation: held out of the training
+    accuracy: the last epoch's, in percent, of the images in `evaluated` (test, or validation: taken from the training
     images). seconds: by the clock. A field that a record does not have, since it is older, is empty. A damaged record
     is named and left out.
     """

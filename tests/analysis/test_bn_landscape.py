@@ -36,7 +36,7 @@ def config(name="vgg_a_bn", **options):
 
 
 def inputs(cifar, **options):
-    """A model in training mode, a batch, the held-out batches and the config: what a measurement gets."""
+    """A model in training mode, a batch, the evaluation batches and the config: what a measurement gets."""
     settings = config(**options)
     torch.manual_seed(0)
     model = models.build(settings.model, width=settings.width, hidden=settings.hidden, dropout=settings.dropout)

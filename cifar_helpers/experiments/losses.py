@@ -57,7 +57,7 @@ def regularisation(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config
 
 
 STRENGTHS: dict[str, list[dict[str, Any]]] = {  # of each regularisation, tried on validation images
-    "L2": [dict(weight_decay=value) for value in (5e-4, 2e-3, 5e-3)],
+    "L2": [dict(weight_decay=value) for value in (5e-4, 2e-3, 5e-3, 1e-2, 2e-2)],
     "L1": [dict(l1=value) for value in (1e-5, 1e-4)],
     "label smoothing": [dict(label_smoothing=value) for value in (0.1, 0.2)],
     "dropout": [dict(hidden=(256,), dropout=value) for value in (0.3, 0.5)],

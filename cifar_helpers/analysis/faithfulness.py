@@ -7,6 +7,7 @@ import copy
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import stats
 from torch import Tensor, nn
@@ -146,17 +147,22 @@ def randomize_layers(model: Network, seed: int = 0) -> Iterator[tuple[str, Netwo
 def similarity(maps: Tensor, others: Tensor) -> np.ndarray:
     """(B, C): Spearman's rank correlation of each map of (B, H, W) with each of (C, H, W), over the pixels.
 
-    A map of one value only orders no pixels, and has a correlation of 0 with any.
+    NaN where a map has one value only: it orders no pixels.
     """
     ranks = [stats.rankdata(values.detach().cpu().flatten(1).numpy(), axis=1) for values in (maps, others)]
     with np.errstate(invalid="ignore", divide="ignore"):
         together = np.corrcoef(*ranks)
-    return np.nan_to_num(together[: len(maps), len(maps) :])
+    return together[: len(maps), len(maps) :]
 
 
-def baseline_similarity(maps: Tensor) -> np.ndarray:
-    """(B,): the mean similarity of each map (B, H, W) to the maps of the other images."""
-    if len(maps) < 2:
-        raise ValueError("one map has no other image's map to be compared with")
-    pairs = similarity(maps, maps)
-    return (pairs.sum(1) - pairs.diagonal()) / (len(maps) - 1)
+def same_and_other(maps: Tensor, others: Tensor) -> pd.DataFrame:
+    """A row for each image (B,): the similarity of its map to its own of `others`, and its mean over other images'.
+
+    Two sets of maps (B, H, W) of the same images, B at least 2. The column `other` is what maps have in common that
+    does not come from the image, such as a bright middle. Maps of one value do not count (NaN).
+    """
+    if len(maps) != len(others) or len(maps) < 2:
+        raise ValueError(f"two sets of maps of the same images, two or more, not {len(maps)} and {len(others)}")
+    table = similarity(maps, others)
+    apart = pd.DataFrame(table).mask(np.eye(len(table), dtype=bool))
+    return pd.DataFrame({"same": table.diagonal(), "other": apart.mean(axis=1)})

@@ -233,7 +233,7 @@ def test_the_same_maps_are_alike_and_reversed_ones_are_not():
     assert np.allclose(faithfulness.similarity(maps, maps).diagonal(), 1)
     assert np.allclose(faithfulness.similarity(maps, 3 * maps**3 + 1).diagonal(), 1)  # only the ranks count
     assert np.allclose(faithfulness.similarity(maps, -maps).diagonal(), -1)
-    assert abs(faithfulness.baseline_similarity(maps)).max() < 0.2
+    assert abs(faithfulness.same_and_other(maps, maps)["other"]).max() < 0.2
 
 
 def test_each_row_is_one_map_against_each_other():
@@ -245,14 +245,19 @@ def test_each_row_is_one_map_against_each_other():
     assert found.shape == (2, 3)
     assert found[1, 2] == pytest.approx(stats.spearmanr(first[1].flatten(), second[2].flatten()).statistic)
     assert faithfulness.similarity(first[:1], second[:1]) == pytest.approx(found[:1, :1])
-    all_three = faithfulness.similarity(second, second)
-    assert faithfulness.baseline_similarity(second)[0] == pytest.approx((all_three[0, 1] + all_three[0, 2]) / 2)
-    with pytest.raises(ValueError, match="no other image"):
-        faithfulness.baseline_similarity(first[:1])
+    both, table = faithfulness.same_and_other(first, second[:2]), found[:, :2]
+    assert both["same"].tolist() == pytest.approx(table.diagonal().tolist())
+    assert both["other"].tolist() == pytest.approx([table[0, 1], table[1, 0]])  # each map with the other image's
+    for wrong in (second, first[:1]):
+        with pytest.raises(ValueError, match="maps of the same images"):
+            faithfulness.same_and_other(first, wrong)
 
 
 @pytest.mark.filterwarnings("error")
-def test_an_empty_map_is_like_no_other():
-    maps = torch.rand(2, 4, 4)
+def test_an_empty_map_does_not_count():
+    maps = torch.rand(3, 4, 4)
     maps[0] = 0
-    assert faithfulness.similarity(maps, maps)[:, 0].tolist() == [0, 0]
+    assert np.isnan(faithfulness.similarity(maps, maps)[:, 0]).all()
+    both = faithfulness.same_and_other(maps, maps)
+    assert both.isna().all(axis=1).tolist() == [True, False, False]
+    assert both.loc[1, "other"] == pytest.approx(faithfulness.similarity(maps, maps)[1, 2])

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
 
 from cifar_helpers import models
 from cifar_helpers.analysis.statistics import CONFIDENCE
@@ -90,18 +91,18 @@ def at_equal_loss(
     """Values of both networks from steps of equal loss instead of equal number: a row per pair, a column per network.
 
     A network that has learned more has a smaller loss, and all that is measured along its gradient is smaller with it.
-    Each step of `plain` gets the step of `normed` whose loss is nearest; pairs whose losses differ by more than the
-    factor are left out. loss and values are tables of `measured` (a column per network).
+    The steps are matched one to one, so that the ratios of their losses are as near to 1 as they can be in all; pairs
+    whose losses differ by more than the factor are left out. loss and values are tables of `measured` (a column per
+    network).
     """
-    sides = []
-    for name in (plain, normed):
-        side = pd.DataFrame({"log": np.log(loss[name].to_numpy()), name: values[name].to_numpy()})
-        side["order"] = np.arange(len(side))
-        sides.append(side[np.isfinite(side["log"])].sort_values("log"))
-    pairs = pd.merge_asof(
-        sides[0], sides[1].drop(columns="order"), on="log", direction="nearest", tolerance=np.log(factor)
-    )
-    return pairs.dropna().sort_values("order")[[normed, plain]]
+    logs = [np.log(loss[name].to_numpy()) for name in (plain, normed)]
+    limit = np.log(factor)
+    # beyond the limit all pairs are equally bad
+    apart = np.nan_to_num(abs(logs[0][:, None] - logs[1]), nan=np.inf).clip(max=2 * limit)
+    of_plain, of_normed = linear_sum_assignment(apart)
+    near = apart[of_plain, of_normed] <= limit
+    sides = {normed: values[normed].to_numpy()[of_normed], plain: values[plain].to_numpy()[of_plain]}
+    return pd.DataFrame(sides)[near].reset_index(drop=True)
 
 
 def measured(runs: Sequence, name: str) -> pd.DataFrame:

@@ -280,6 +280,13 @@ def test_pairs_of_equal_loss():
     assert pairs.to_dict("list") == {"normed": [3, 2], "plain": [20, 10]}  # nothing is within a quarter of 4
 
 
+def test_a_step_is_the_partner_of_one_step_only():
+    loss = pd.DataFrame({"plain": [1.0, 1.05], "normed": [1.3, 1.0]})
+    pairs = bn_landscape.at_equal_loss(loss, loss, "normed", "plain")  # both of plain are nearest to 1.0
+    assert pairs.to_dict("list") == {"normed": [1.0, 1.3], "plain": [1.0, 1.05]}
+    assert bn_landscape.at_equal_loss(loss, loss, "normed", "plain", factor=1.2)["plain"].tolist() == [1.0]
+
+
 def test_experiments_ask_for_what_the_notebook_reads():
     band = experiments.bn_band("smoke", rates=(0.1, 0.3, 0.2))
     assert [c.learning_rate for c in band] == [0.1, 0.2, 0.3] * 2

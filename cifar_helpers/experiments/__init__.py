@@ -48,7 +48,7 @@ from cifar_helpers.experiments.losses import (
     overfitted,
     overfitting,
     overfitting_strengths,
-    regularisation,
+    regularisations,
 )
 from cifar_helpers.experiments.optimizers import optimizer_rates, optimizers, schedules, ten_epoch_rates
 from cifar_helpers.experiments.components import components
@@ -120,7 +120,7 @@ __all__ = [
     "profile",
     "rates",
     "recorded",
-    "regularisation",
+    "regularisations",
     "schedules",
     "search_best",
     "settings",

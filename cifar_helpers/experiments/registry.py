@@ -16,7 +16,6 @@ KEEP: dict[str, Keep] = {}
 # of the full profile only: smaller ones show or train what their notebooks need, or nothing of the kind
 FULL_ONLY = (
     "fast_ablation",
-    "overfitting",
     "overfitting_strengths",
     "search_best",
     "table_1_head_rate",

@@ -6,7 +6,7 @@ from cifar_helpers import cli, experiments, models, records, train
 from cifar_helpers.experiments import registry
 from cifar_helpers.train import Config, measurements
 
-ABLATIONS = ("activations", "activations_others", "losses", "regularisation", "schedules", "components")
+ABLATIONS = ("activations", "activations_others", "losses", "schedules", "components")
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
@@ -112,11 +112,9 @@ def test_sweeps_come_before_what_reads_them():
     assert order.index("overfitting_strengths") < order.index("overfitting")
 
 
-def test_each_regularisation_has_the_strength_that_validates_best(results, monkeypatch):
-    with pytest.raises(ValueError, match="train overfitting_strengths --profile smoke"):
-        experiments.overfitting("smoke")
-    tried = experiments.overfitting_strengths("smoke")
-    assert tried[0] == dataclasses.replace(experiments.overfitted("smoke"), evaluate="validation")
+def test_each_regularisation_has_the_strength_that_validates_best(monkeypatch):
+    tried = experiments.overfitting_strengths("full")
+    assert tried[0] == dataclasses.replace(experiments.overfitted("full"), evaluate="validation")
 
     def find(config, profile, keep=()):
         assert config in tried
@@ -124,12 +122,16 @@ def test_each_regularisation_has_the_strength_that_validates_best(results, monke
         return records.Run(None, {"validation_accuracy": 50.0 + best}, None)
 
     monkeypatch.setattr(records, "find", find)
-    best = experiments.best_strengths("smoke")
+    best = experiments.best_strengths("full")
     assert best["L2"] == {"weight_decay": 2e-3} and best["Cutout"] == {"cutout": 16}
     assert best["dropout"] == {"hidden": (256,), "dropout": 0.3}
-    configs = experiments.overfitting("smoke", seeds=1)
-    assert configs[0] == experiments.overfitted("smoke") and len(configs) == 9
+    configs = experiments.overfitting("full", seeds=1)
+    assert configs[0] == experiments.overfitted("full") and len(configs) == 9
     assert configs[-1].weight_decay == 2e-3 and configs[-1].cutout == 16 and configs[-1].flip
+    monkeypatch.setattr(records, "find", lambda *_: None)
+    with pytest.raises(ValueError, match="train overfitting_strengths --profile full"):
+        experiments.overfitting("full")
+    assert experiments.best_strengths("smoke")["Cutout"] == {"cutout": 8}  # without records, the first
 
 
 def test_the_committed_records_have_all_that_their_experiments_keep():
@@ -144,7 +146,7 @@ def test_no_training_is_begun_twice_for_what_another_experiment_keeps(profile):
     """Experiments in their order: whoever asks first asks for all, so that one training serves all."""
     asked = {}
     for name in experiments.EXPERIMENTS:
-        if name in ("losses_tuned", "optimizers", "overfitting", "search_best"):  # which need the records of a sweep
+        if name in ("losses_tuned", "optimizers", "search_best"):  # which need the records of a sweep
             continue
         for config in experiments.configs(name, profile):
             keep = set(registry.keep_of(experiments.KEEP[name], config))

@@ -4,19 +4,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
 from cifar_helpers.core import files, paths
 from cifar_helpers.report import generated
+
+PRINTED = 459, 265  # points: the width and height that report.tex gives a figure at most
+SMALLEST = 7.1  # points: printed text
 
 
 def save_figure(figure: Figure, name: str, profile: str, caption: str = "") -> None:
     """Write figures/<name>.pdf and .png (150 dpi), marked where the profile is not full: "03_activation_curves".
 
     With a caption (plain text) the figure stands in the report's appendix; those without one are placed by report.tex.
+    Text that the report would print smaller than SMALLEST is enlarged.
     """
     generated.check_name(name)
+    _enlarge_text(figure)
     _mark(figure, profile)
     # without the date, the same figure is the same file
     metadata = {"CreationDate": None, "Keywords": f"profile: {profile}"}
@@ -27,6 +34,24 @@ def save_figure(figure: Figure, name: str, profile: str, caption: str = "") -> N
         figure.savefig(png, bbox_inches="tight", dpi=150)
     if caption:
         generated.write_caption("figure", name, caption, profile)
+
+
+def _enlarge_text(figure: Figure) -> None:
+    for _ in range(2):  # larger text may make the figure larger
+        figure.draw_without_rendering()  # so that there are ticks, and the layout is known
+        size = figure.get_tightbbox().size + 2 * rcParams["savefig.pad_inches"]
+        least = SMALLEST / printed_scale(*(72 * size))
+        for axes in figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):  # ticks that are made later get the size, too
+                if labels := axis.get_ticklabels():
+                    axis.set_tick_params(labelsize=max(labels[0].get_fontsize(), least))
+        for text in figure.findobj(Text):
+            text.set_fontsize(max(text.get_fontsize(), least))
+
+
+def printed_scale(width: float, height: float) -> float:
+    """The factor by which report.tex scales a figure of this size (points) to fit in."""
+    return min(PRINTED[0] / width, PRINTED[1] / height)
 
 
 def _mark(figure: Figure, profile: str) -> None:

@@ -113,7 +113,7 @@ def _inputs(profile: str) -> str:
 
 
 def pipeline_numbers(profile: str) -> dict[str, str | int | float]:
-    """The numbers that no notebook writes: those of the original report that our sentences quote, and the verdicts."""
+    """The numbers that no notebook writes: the original's that our sentences quote, all runs, and the verdicts."""
     original = json.loads((paths.ROOT / "report" / "original_results.json").read_text(encoding="utf-8"))
     best, norm = original["table_2"], original["batch_norm"]
     numbers = {
@@ -126,5 +126,6 @@ def pipeline_numbers(profile: str) -> dict[str, str | int | float]:
         "originalNormSteps": norm["steps"],
         "originalNormRates": ", ".join(f"{rate:g}" for rate in sorted(norm["learning_rates"])),
     }
-    found = conclusions(profile)
+    found, runs = conclusions(profile), runs_table.runs_index(profile)
+    numbers |= {"runCount": len(runs), "runHours": f"{runs['seconds'].sum() / 3600:.0f}"}
     return numbers | (verdicts(found) if len(found) else {})

@@ -14,6 +14,7 @@ COMPARISON = {
     "strength": "Strength",
     "train": "Train %",
     "mean": "Test %",
+    "gap": "Gap",
     "sd": "s.d.",
     "n": "Seeds",
     "diverged": "Diverged",

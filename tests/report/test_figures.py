@@ -10,7 +10,7 @@ from pypdf import PdfReader
 
 from cifar_helpers import report
 from cifar_helpers.core import paths
-from cifar_helpers.report import plots
+from cifar_helpers.report import figures, plots
 
 
 @pytest.mark.parametrize("profile, mark", [("smoke", "SYNTHETIC"), ("quick", "quick profile"), ("full", None)])
@@ -45,6 +45,35 @@ def test_same_figure_makes_the_same_file(root, history):
         report.save_figure(plots.seed_bands({"relu": [history(3)]}), name, "full")
     assert (root / "figures/03_a.pdf").read_bytes() == (root / "figures/03_b.pdf").read_bytes()
     plt.close("all")
+
+
+def printed_sizes(pdf):
+    """The sizes (points) of the text of a figure as the report prints it; indices and exponents are left out."""
+    page, sizes = PdfReader(pdf).pages[0], []
+
+    def see(text, cm, tm, font, size):
+        if len(text.strip()) > 3:
+            sizes.append(size * np.hypot(*tm[2:4]) * np.hypot(*cm[2:4]))
+
+    page.extract_text(visitor_text=see)
+    return figures.printed_scale(*map(float, page.mediabox[2:])) * np.array(sizes)
+
+
+def test_no_text_is_printed_smaller_than_seven_points(root):
+    figure, axes = plt.subplots(1, 2, figsize=(12, 3), layout="constrained")
+    axes[0].plot([1000, 2000], [1000, 2000], label="a small line")
+    axes[0].legend(fontsize=5)
+    axes[1].annotate("a small note", (0.5, 0.5), fontsize=4)
+    figure.suptitle("a large title", fontsize=30)
+    report.save_figure(figure, "03_a", "full")
+    sizes = printed_sizes(root / "figures/03_a.pdf")
+    assert len(sizes) > 3 and 7 <= sizes.min() < 8 < 11 < sizes.max()
+    plt.close("all")
+
+
+@pytest.mark.parametrize("file", sorted((paths.ROOT / "figures").glob("*.pdf")), ids=lambda file: file.stem)
+def test_the_committed_figures_can_be_read(file):
+    assert printed_sizes(file).min(initial=99) >= 7
 
 
 def test_a_full_disk_leaves_both_files_of_a_figure_as_they_were(root, figure, monkeypatch):

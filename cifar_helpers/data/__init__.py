@@ -5,17 +5,3 @@ from .download import DataError, cache_folder
 from .profile_images import dataset
 from .splits import split, subset
 from .synthetic import synthetic
-
-__all__ = [
-    "CLASSES",
-    "MEAN",
-    "STD",
-    "Cifar10",
-    "DataError",
-    "cache_folder",
-    "dataset",
-    "load",
-    "split",
-    "subset",
-    "synthetic",
-]

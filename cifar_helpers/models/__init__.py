@@ -12,7 +12,6 @@ for found in pkgutil.iter_modules(__path__):  # every file of this folder may ho
     importlib.import_module(f"{__name__}.{found.name}")
 
 NAMES = tuple(FAMILIES)
-__all__ = ["ACTIVATIONS", "NAMES", "TITLES", "Network", "build", "fingerprint", "is_activation", "stages"]
 
 
 def build(

@@ -4,19 +4,3 @@ from .checksums import DamagedRecord, checksum_ok, update_checksum, write_checks
 from .provenance import device_name, revision
 from .record import Run, find, load, write
 from .training import OtherHistory, get, get_all
-
-__all__ = [
-    "DamagedRecord",
-    "OtherHistory",
-    "Run",
-    "checksum_ok",
-    "device_name",
-    "find",
-    "get",
-    "get_all",
-    "load",
-    "revision",
-    "update_checksum",
-    "write",
-    "write_checksums",
-]

@@ -12,14 +12,3 @@ from .numbers import save_numbers
 from .pdf import build_pdf
 from .show import show
 from .tables import comparison, save_table
-
-__all__ = [
-    "build_pdf",
-    "checks",
-    "comparison",
-    "save_claims",
-    "save_figure",
-    "save_numbers",
-    "save_table",
-    "show",
-]

@@ -6,23 +6,3 @@ from .evaluation import autocast, evaluate, predict
 from .loop import Result, batches_for, downscale, network, train
 from .optimizers import OPTIMIZERS, optimizers_for
 from .outputs import OUTPUTS
-
-__all__ = [
-    "DATASETS",
-    "EVALUATIONS",
-    "OPTIMIZERS",
-    "OUTPUTS",
-    "PRECISIONS",
-    "Config",
-    "Result",
-    "autocast",
-    "batches_for",
-    "default_device",
-    "downscale",
-    "evaluate",
-    "network",
-    "optimizers_for",
-    "predict",
-    "resolve_device",
-    "train",
-]

@@ -70,6 +70,39 @@ def test_a_small_run_is_marked_on_every_page_and_never_lands_among_the_real_resu
     assert not (root / "report/report.pdf").exists()
 
 
+def embedded(resources):
+    """Whether the file holds all fonts of a page (or figure) and of the figures in it."""
+    fonts = [font.get_object() for font in resources.get("/Font", {}).values()]
+    inner = [font.get("/DescendantFonts", [font])[0].get_object() for font in fonts]
+    figures = [each.get_object() for each in resources.get("/XObject", {}).values()]
+    return all(
+        font["/Subtype"] == "/Type3" or any("/FontFile" in key for key in font["/FontDescriptor"]) for font in inner
+    ) and all(embedded(figure["/Resources"]) for figure in figures if "/Resources" in figure)
+
+
+def filled(page):
+    """The share of the height of a page's text, 0 to 1, that text and figures take."""
+    own = page["/Resources"].get("/XObject", {})
+    lowest, depth = [], []
+
+    def before(operator, operands, cm, tm):
+        if operator == b"Do" and operands[0] in own and not depth:
+            lowest.append(cm[5])  # the lower edge of a figure
+            depth.append(operands[0])
+
+    def after(operator, operands, cm, tm):
+        if operator == b"Do" and depth and operands[0] == depth[-1]:
+            depth.pop()
+
+    def text(words, cm, tm, font, size):
+        if words.strip() and not depth:
+            lowest.append(tm[5] * cm[3] + cm[5])
+
+    page.extract_text(visitor_operand_before=before, visitor_operand_after=after, visitor_text=text)
+    bottom, top = 68, 763  # points; the page's number stands below
+    return (top - min(y for y in lowest if y > bottom - 5)) / (top - bottom)
+
+
 @pytest.fixture
 def committed(tmp_path, monkeypatch):
     """What is committed for the report, in a folder whose name LaTeX and bibtex would read as something else."""
@@ -94,7 +127,15 @@ def test_published_pdf_has_no_gap_and_survives_what_killed_runs_leave(committed,
         (old / name).write_bytes(b"\\relax \n\\newlabel{fig:03_acti")
         (old.parent / name).write_bytes(b"\\relax \n\\newlabel{fig:03_acti")
     generated.write_caption("figure", "03_functions", "ReLU, β ≥ −1, 中 🙂 & 50 %", "full")
-    text = text_of(report.build_pdf("full"))
+    file = report.build_pdf("full")
+    text = text_of(file)
+    (log,) = (committed / "build/full/latex").glob("*/report.log")
+    wide = re.findall(r"Overfull \\hbox \((\d+\.\d+)pt too wide\).*", log.read_text(errors="replace"))
+    assert not [points for points in wide if float(points) > 1]
+    assert "undefined" not in log.read_text(errors="replace")
+    pages = PdfReader(file).pages
+    assert all(embedded(page["/Resources"]) for page in pages)
+    assert all(filled(page) >= 0.5 for page in pages[:-1])
     assert "??" not in text and "not yet run:" not in text
     assert "yellow" not in (committed / "report/report.tex").read_text()
     assert "U+4E2D U+1F642 & 50 %" in text.replace("\n", " ")

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.lab
 NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
 SHOWN = """cell => [...cell.querySelectorAll(".jp-OutputArea-output img, .jp-RenderedHTMLCommon, .jp-RenderedText")]
            .map(part => part.src || part.innerHTML).join()"""
+CONTROL = ".widget-vbox > .jupyter-widgets:not(.widget-output)"
 SECOND = 1000  # the browser counts milliseconds
 BAR = """
 import time
@@ -44,11 +45,13 @@ def address(tmp_path_factory) -> Iterator[str]:
     settings["@jupyterlab/notebook-extension:tracker"] = {"windowingMode": "none"}
     (folder / "settings").mkdir()
     (folder / "settings/overrides.json").write_text(json.dumps(settings))
-    command = re.search(r"\tjupyter (lab .*)", (paths.ROOT / "Makefile").read_text())[1].split()
+    would_run = subprocess.run(["make", "-n", "lab"], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout
+    command = re.search(r"^jupyter (lab .*)", would_run, re.MULTILINE)[1].split()
     command = [part.replace("site/lab", str(folder / "settings")) for part in command]
     own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTERLAB_SETTINGS_DIR": "user", "JUPYTER_RUNTIME_DIR": "runtime"}
-    environment = os.environ | {name: str(folder / path) for name, path in own.items()} | {"CIFAR_PROFILE": "smoke"}
-    options = ["--no-browser", "--allow-root", "--port=0", "--IdentityProvider.token="]
+    environment = os.environ | {name: str(folder / path) for name, path in own.items()}
+    environment |= {"CIFAR_PROFILE": "smoke", "PYTHONPATH": str(paths.ROOT)}
+    options = ["--no-browser", "--port=0", "--IdentityProvider.token="]
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyter", *command, *options],
         cwd=folder,
@@ -84,6 +87,11 @@ def wait(page) -> None:
     page.wait_for_selector(".jp-InputPrompt:text-is('[*]:')", state="detached", timeout=600 * SECOND)
 
 
+def save(page) -> None:
+    page.keyboard.press("Control+s")
+    page.wait_for_selector(".jp-mod-dirty, .jp-Document.jp-mod-dirty", state="detached", timeout=30 * SECOND)
+
+
 def errors(page) -> list[str]:
     shown = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'], .jp-Dialog")
     return shown.all_inner_texts()
@@ -114,6 +122,7 @@ def move(page, control) -> None:
         control.locator("select").select_option(index=list(range(max(1, count - 1))))
     elif control.locator("select").count():
         chosen, count = control.locator("select").evaluate("list => [list.selectedIndex, list.options.length]")
+        assert chosen >= 0, "no entry is chosen: the menu looks empty"
         control.locator("select").select_option(index=(chosen - 1) % count)
     elif control.locator(".noUi-handle").count():
         handle = control.locator(".noUi-handle")
@@ -138,26 +147,42 @@ def test_start_page_links_the_notebooks_in_order(address):
         shut_down(page)
 
 
+def check_controls(page, which=slice(None)) -> None:
+    """Each control, or some of them, is set to another value, and the picture of its cell becomes another."""
+    cells = page.locator(".jp-CodeCell:has(.widget-vbox)")
+    assert cells.count() >= 1
+    for cell in cells.all():
+        for control in cell.locator(CONTROL).all()[which]:
+            before = cell.evaluate(SHOWN)
+            move(page, control)
+            page.wait_for_function(f"([e, before]) => ({SHOWN})(e) !== before", arg=[cell.element_handle(), before])
+            assert errors(page) == []
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_and_each_control_changes_its_picture(address, path):
+    """Also after the page is loaded again; and the saved notebook shows controls and pictures without its kernel."""
     with chromium(viewport={"width": 1400, "height": 900}) as page:
         open_lab(page, address, path.name)
         start(page)
         wait(page)
         assert errors(page) == []
-        cells = page.locator(".jp-CodeCell:has(.widget-vbox)")
-        assert cells.count() >= 1
-        for cell in cells.all():
-            shown = (
-                "e => [...e.querySelectorAll('.jp-OutputArea-output img, .jp-RenderedHTMLCommon, .jp-RenderedText')]"
-            )
-            shown += ".map(part => part.src || part.innerHTML).join()"
-            for control in cell.locator(".widget-vbox > .jupyter-widgets").all():
-                before = cell.evaluate(SHOWN)
-                move(page, control)
-                page.wait_for_function(f"([e, before]) => ({SHOWN})(e) !== before", arg=[cell.element_handle(), before])
-                assert errors(page) == []
+        check_controls(page)
         page.screenshot(path=SCREENSHOTS / f"{path.stem}.png")
+        save(page)
+        page.reload()
+        page.locator(CONTROL).first.wait_for(timeout=60 * SECOND)
+        check_controls(page, slice(1))
+        save(page)
+        shut_down(page)
+        open_lab(page, address, path.name)
+        for cell in page.locator(".jp-CodeCell:has(.jp-InputArea:has-text('controls.play('))").all():
+            cell.locator(CONTROL).first.wait_for(timeout=60 * SECOND)
+            cell.locator("img").wait_for()
+            assert "Run All Cells" in cell.locator(".jp-OutputArea").first.inner_text()
+        assert page.get_by_text("Error displaying widget").count() == 0
+        page.locator(CONTROL).first.scroll_into_view_if_needed()
+        page.screenshot(path=SCREENSHOTS / f"{path.stem}_opened_again.png")
         shut_down(page)
 
 

@@ -14,8 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import Markdown, display
 
 NOTE = (
-    "The controls work only while the notebook runs. If they are missing or do nothing, choose *Run > Run All Cells* in "
-    "JupyterLab."
+    "The controls work only while the notebook runs. If they are missing or do nothing, choose *Run > Run All Cells*"
+    " in JupyterLab."
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import ipywidgets
 import matplotlib.pyplot as plt
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.formatters import format_display_data
 from IPython.display import Markdown, display
 
 NOTE = (
@@ -25,11 +25,10 @@ def play(draw: Callable, **controls: ipywidgets.Widget) -> None:
     draw: called with each control's value under its name; gives a Figure, or anything else that can be displayed.
     """
     picture = ipywidgets.Output()
-    bundle = InteractiveShell.instance().display_formatter.format
 
     def redraw(change=None):
         made = draw(**{name: control.value for name, control in controls.items()})
-        data, metadata = bundle(made)
+        data, metadata = format_display_data(made)
         plt.close("all")  # what is still open is shown a second time at the end of the cell
         picture.outputs = ({"output_type": "display_data", "data": data, "metadata": metadata},)
 
@@ -37,7 +36,7 @@ def play(draw: Callable, **controls: ipywidgets.Widget) -> None:
         control.description = control.description or name.replace("_", " ")
         control.observe(redraw, names="value")
     redraw()
-    views, _ = bundle(ipywidgets.VBox([*controls.values(), picture]))
+    views, _ = format_display_data(ipywidgets.VBox([*controls.values(), picture]))
     first = picture.outputs[0]
     display(views | first["data"], metadata=first["metadata"], raw=True)
     display(Markdown(NOTE))

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import nbformat
@@ -52,17 +53,16 @@ def address(tmp_path_factory) -> Iterator[str]:
     environment = os.environ | {name: str(folder / path) for name, path in own.items()}
     environment |= {"CIFAR_PROFILE": "smoke", "PYTHONPATH": str(paths.ROOT)}
     options = ["--no-browser", "--port=0", "--IdentityProvider.token="]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", *command, *options],
-        cwd=folder,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    log = folder / "server.log"  # a file: a pipe that nobody reads stops the server and its kernels when it is full
+    with log.open("w") as errors_of_server:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyter", *command, *options], cwd=folder, env=environment, stderr=errors_of_server
+        )
     try:
-        log = iter(server.stderr.readline, "")
-        found = next(filter(None, (re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", line) for line in log)), None)
-        assert found, "JupyterLab did not start"
+        deadline = time.monotonic() + 120
+        while not (found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", log.read_text())):
+            assert server.poll() is None and time.monotonic() < deadline, f"no JupyterLab: {log.read_text()}"
+            time.sleep(0.5)
         yield found[0]
     finally:
         server.terminate()
@@ -70,6 +70,7 @@ def address(tmp_path_factory) -> Iterator[str]:
 
 
 def open_lab(page, address: str, path: str) -> None:
+    page.set_default_timeout(90 * SECOND)  # a busy machine
     page.goto(f"{address}lab/tree/notebooks/{path}?reset")
     page.wait_for_selector("#jp-main-dock-panel .jp-Document", timeout=60 * SECOND)
 
@@ -140,8 +141,8 @@ def move(page, control) -> None:
 def test_start_page_links_the_notebooks_in_order(address):
     with chromium(viewport={"width": 1400, "height": 900}) as page:
         page.goto(address)
-        page.wait_for_selector(".jp-RenderedMarkdown h1:has-text('The notebooks, in order')", timeout=60 * SECOND)
-        assert page.locator(".jp-RenderedMarkdown ol a").all_inner_texts() == [path.stem for path in NOTEBOOKS]
+        page.wait_for_selector(".jp-RenderedMarkdown h1:has-text('Course plan')", timeout=60 * SECOND)
+        assert page.locator(".jp-RenderedMarkdown td a").all_inner_texts() == [path.stem for path in NOTEBOOKS]
         page.click(f".jp-RenderedMarkdown a:has-text('{NOTEBOOKS[0].stem}')")
         page.wait_for_selector(".jp-Notebook h1:has-text('The data')", timeout=60 * SECOND)
         shut_down(page)

@@ -70,7 +70,6 @@ def address(tmp_path_factory) -> Iterator[str]:
 
 
 def open_lab(page, address: str, path: str) -> None:
-    page.set_default_timeout(90 * SECOND)  # a busy machine
     page.goto(f"{address}lab/tree/notebooks/{path}?reset")
     page.wait_for_selector("#jp-main-dock-panel .jp-Document", timeout=60 * SECOND)
 

@@ -71,25 +71,25 @@ def address(tmp_path_factory) -> Iterator[str]:
 
 def open_lab(page, address: str, path: str) -> None:
     page.goto(f"{address}lab/tree/notebooks/{path}?reset")
-    page.wait_for_selector("#jp-main-dock-panel .jp-Document", timeout=60 * SECOND)
+    page.wait_for_selector("#jp-main-dock-panel .jp-Document")
 
 
 def start(page) -> None:
     """All cells, by the menu, as a student does."""
-    page.wait_for_selector(".jp-StatusBar-TextItem:has-text('| Idle')", timeout=60 * SECOND)  # a kernel that answers
+    page.wait_for_selector(".jp-StatusBar-TextItem:has-text('| Idle')")  # a kernel that answers
     page.click(".lm-MenuBar-itemLabel:text-is('Run')")
     page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
-    page.wait_for_selector(".jp-InputPrompt:text-is('[*]:')", timeout=60 * SECOND)
+    page.wait_for_selector(".jp-InputPrompt:text-is('[*]:')")
 
 
 def wait(page) -> None:
     """Until no cell is running or waiting any more."""
-    page.wait_for_selector(".jp-InputPrompt:text-is('[*]:')", state="detached", timeout=600 * SECOND)
+    page.wait_for_selector(".jp-InputPrompt:text-is('[*]:')", state="detached", timeout=1200 * SECOND)
 
 
 def save(page) -> None:
     page.keyboard.press("Control+s")
-    page.wait_for_selector(".jp-mod-dirty, .jp-Document.jp-mod-dirty", state="detached", timeout=30 * SECOND)
+    page.wait_for_selector(".jp-mod-dirty, .jp-Document.jp-mod-dirty", state="detached")
 
 
 def errors(page) -> list[str]:
@@ -140,10 +140,10 @@ def move(page, control) -> None:
 def test_start_page_links_the_notebooks_in_order(address):
     with chromium(viewport={"width": 1400, "height": 900}) as page:
         page.goto(address)
-        page.wait_for_selector(".jp-RenderedMarkdown h1:has-text('Course plan')", timeout=60 * SECOND)
+        page.wait_for_selector(".jp-RenderedMarkdown h1:has-text('Course plan')")
         assert page.locator(".jp-RenderedMarkdown td a").all_inner_texts() == [path.stem for path in NOTEBOOKS]
         page.click(f".jp-RenderedMarkdown a:has-text('{NOTEBOOKS[0].stem}')")
-        page.wait_for_selector(".jp-Notebook h1:has-text('The data')", timeout=60 * SECOND)
+        page.wait_for_selector(".jp-Notebook h1:has-text('The data')")
         shut_down(page)
 
 
@@ -171,13 +171,13 @@ def test_notebook_runs_and_each_control_changes_its_picture(address, path):
         page.screenshot(path=SCREENSHOTS / f"{path.stem}.png")
         save(page)
         page.reload()
-        page.locator(CONTROL).first.wait_for(timeout=60 * SECOND)
+        page.locator(CONTROL).first.wait_for()
         check_controls(page, slice(1))
         save(page)
         shut_down(page)
         open_lab(page, address, path.name)
         for cell in page.locator(".jp-CodeCell:has(.jp-InputArea:has-text('controls.play('))").all():
-            cell.locator(CONTROL).first.wait_for(timeout=60 * SECOND)
+            cell.locator(CONTROL).first.wait_for()
             cell.locator("img").wait_for()
             assert "Run All Cells" in cell.locator(".jp-OutputArea").first.inner_text()
         assert page.get_by_text("Error displaying widget").count() == 0
@@ -191,7 +191,7 @@ def test_progress_bar_moves_and_leaves_nothing_behind(address):
         open_lab(page, address, "bar.ipynb")
         bar = page.locator(".jp-OutputArea .widget-hprogress, .jp-OutputArea progress")
         start(page)
-        bar.wait_for(timeout=30 * SECOND)
+        bar.wait_for()
         assert "steps" in page.locator(".jp-OutputArea").inner_text()
         page.wait_for_function(r"/[1-9]\d*\/30/.test(document.querySelector('.jp-OutputArea').innerText)")
         page.screenshot(path=SCREENSHOTS / "bar.png")

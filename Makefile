@@ -90,8 +90,10 @@ test: $(TEST_SETUP)
 test-lab: $(TEST_SETUP)
 	pytest -m lab
 
+# Jupyter wants to be told that root, as in a container, is meant.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: $(SETUP)
-	jupyter lab --LabApp.app_settings_dir=site/lab --LabApp.default_url=/lab/tree/notebooks/README.md
+	jupyter lab --LabApp.app_settings_dir=site/lab --LabApp.default_url=/lab/tree/notebooks/README.md $(AS_ROOT)
 
 html: $(TEST_SETUP)
 	sphinx-build -q -W -c site -b html -d build/site-cache . build/site

@@ -10,6 +10,8 @@ external_toc_path = "site/_toc.yml"
 texts = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "notebooks/README.md"]
 include_patterns = [*texts, "notebooks/[0-9]*.ipynb"]
 nb_execution_mode = "off"
+# Cells with the tag hide-input: set-up, records, figures, tables.
+nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 # The figures stand on white: so they are readable on a dark page as well.

@@ -22,6 +22,7 @@ def chromium(**context) -> Iterator[Page]:
         except Error as error:
             pytest.skip(f"no Chromium: playwright install chromium ({str(error).splitlines()[0]})")
         page = browser.new_context(**context).new_page()
+        page.set_default_timeout(180_000)  # milliseconds: a busy machine
         try:
             yield page
         except Exception:

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import json
 import subprocess
 import sys
 import threading
@@ -143,3 +144,41 @@ def test_in_a_browser(site, address, scheme, width):
         page.goto(f"{address}/search.html?q=Adadelta")
         page.wait_for_selector("#search-results li a")
         assert said == []
+
+
+@pytest.mark.parametrize("words", ["which optimizer is best", "best optimizer"])
+def test_search_answers_a_question(address, words):
+    with chromium() as page:
+        page.goto(f"{address}/search.html?q={words.replace(' ', '+')}")
+        page.wait_for_selector("#search-results li a")
+        assert "05_optimizers" in page.locator("#search-results li a").first.get_attribute("href")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_tables_are_readable(site, address, width):
+    """Cells do not touch, lines part the rows, and on a phone no long text stands in a narrow column."""
+    with chromium(viewport={"width": width, "height": 844}) as page:
+        for path in [site / "README.html", *sorted((site / "notebooks").glob("[0-9]*.html"))]:
+            page.goto(f"{address}/{path.relative_to(site).as_posix()}")
+            cells = page.evaluate(
+                """() => [...document.querySelectorAll('article td:not(:has(math))')].map(e => [
+                    e.textContent.trim(), e.offsetWidth, parseFloat(getComputedStyle(e).paddingLeft),
+                    [e, e.parentElement].some(part => parseFloat(getComputedStyle(part).borderBottomWidth) > 0)])"""
+            )
+            assert cells, path.name
+            for text, cell_width, padding, line in cells:
+                assert padding >= 4, (path.name, text)
+                assert line or path.name == "README.html", (path.name, text)  # the theme draws no line at a table's end
+                assert width > 390 or len(text) <= 40 or cell_width >= 200, (path.name, text, cell_width)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_code_that_needs_no_reading_is_folded(address, name):
+    cells = json.loads((paths.ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    folded = sum("hide-input" in cell["metadata"].get("tags", []) for cell in cells)
+    with chromium() as page:
+        page.goto(f"{address}/notebooks/{name}.html")
+        code = page.locator("details.hide pre")
+        assert code.count() == folded > 0 and not any(each.is_visible() for each in code.all())
+        page.locator("details.hide summary").first.click()
+        assert code.first.is_visible()

@@ -1,6 +1,7 @@
 """A cell is one step, and the notebooks stay short enough to read."""
 
 import json
+import re
 
 import pytest
 
@@ -8,6 +9,10 @@ from cifar_helpers.core import paths
 
 NOTEBOOKS = [path for path in sorted((paths.ROOT / "notebooks").glob("[0-9]*.ipynb")) if "failed" not in path.name]
 LINES_OF_A_CELL, LINES_IN_ALL = 15, 2400
+STANDARD = re.compile(  # set-up; records; figures, tables and controls; numbers for the report
+    r"notebook\.start\(|experiments\.(recorded|get_all|search\.study)\(|grad_cam\.networks\("
+    r"|plt\.show\(|report\.show\(|controls\.play\(|report\.save_"
+)
 LONGER: dict[tuple[str, str], str] = {}  # notebook and first line of a cell -> why it is longer; ten at most
 
 
@@ -55,3 +60,22 @@ def test_text_that_finds_stands_below_its_checks(path):
     for number in groups:
         kinds = [cell["cell_type"] for cell in cells[number + 1 : number + 3]]
         assert "markdown" in kinds, "".join(cells[number]["source"])
+
+
+def needs_no_reading(cell) -> bool:
+    """Set-up, records, figures, tables: not a step of a mechanism by hand, an assertion or a check."""
+    source, metadata = "".join(cell["source"]), cell["metadata"]
+    if re.search(r"\bassert|\bcheck\(|report\.checks\(", source):
+        return False
+    standard = "parameters" in metadata.get("tags", []) or "image" in metadata.get("mystnb", {})
+    return standard or bool(STANDARD.search(source))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_site_folds_code_that_needs_no_reading(path):
+    """By the tag hide-input. Mechanisms, assertions and checks stand open."""
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    folded = ["hide-input" in cell["metadata"].get("tags", []) for cell in cells]
+    assert any(folded) and not all(folded)
+    for cell, is_folded in zip(cells, folded):
+        assert is_folded == needs_no_reading(cell), f"tag hide-input, there or not: {''.join(cell['source'])}"

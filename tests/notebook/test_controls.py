@@ -3,33 +3,40 @@ import matplotlib.pyplot as plt
 import pytest
 
 from cifar_helpers.notebook import controls
+from cifar_helpers.notebook.execution import WIDGET
 
 
 @pytest.fixture
 def page(monkeypatch):
-    """What is displayed, in order, and what replaces it."""
-    shown = []
-
-    class Handle:
-        def update(self, made):
-            shown[-1] = made
-
-    def display(made, display_id=False):
-        shown.append(made)
-        return Handle() if display_id else None
-
-    monkeypatch.setattr(controls, "display", display)
-    return shown
+    """What is displayed, in order, and the widgets that hold a picture."""
+    shown, pictures, output = [], [], ipywidgets.Output
+    monkeypatch.setattr(controls, "display", lambda made, **_: shown.append(made))
+    monkeypatch.setattr(ipywidgets, "Output", lambda: pictures.append(output()) or pictures[-1])
+    return shown, pictures
 
 
-def test_moving_a_control_redraws_in_place(page):
+def text(picture):
+    return [output["data"]["text/plain"] for output in picture.outputs]
+
+
+def test_changing_a_control_redraws_in_place(page):
+    _, pictures = page
     slope, name = ipywidgets.FloatSlider(0.5, max=1), ipywidgets.Dropdown(options=["a", "b"], description="which")
     controls.play(lambda slope, one_name: f"{one_name} {slope}", slope=slope, one_name=name)
-    assert [control.description for control in page[0].children] == ["slope", "which"]
-    assert page[1:] == ["a 0.5"]
+    assert [control.description for control in (slope, name)] == ["slope", "which"]
+    assert [text(picture) for picture in pictures] == [["'a 0.5'"]]
     slope.value = 0.75
     name.value = "b"
-    assert page[1:] == ["b 0.75"]
+    assert [text(picture) for picture in pictures] == [["'b 0.75'"]]
+
+
+def test_first_picture_is_stored_with_the_view_and_says_how_to_get_the_controls(page):
+    """A page without the kernel, and without widgets, shows what stands beside their view."""
+    shown, _ = page
+    controls.play(lambda number: f"picture {number}", number=ipywidgets.IntSlider(1, max=3))
+    stored, note = shown
+    assert stored["text/plain"] == "'picture 1'" and stored[WIDGET]["model_id"]
+    assert "Run All Cells" in note.data
 
 
 def test_figures_are_closed_so_that_the_cell_shows_them_once(page):
@@ -37,4 +44,4 @@ def test_figures_are_closed_so_that_the_cell_shows_them_once(page):
     controls.play(lambda number: plt.figure(num=number), number=number)
     assert plt.get_fignums() == []
     number.value = 2
-    assert plt.get_fignums() == [] and page[1].number == 2
+    assert plt.get_fignums() == [] and "Figure" in text(page[1][0])[0]

@@ -44,16 +44,21 @@ def test_notebook_runs_with_the_profile_and_is_cleaned(project):
         "import os; print(profile, os.environ['CIFAR_PROFILE'])",
         "from cifar_helpers.core.progress import bar\nwith bar(3, 'steps') as b: b.update()",
         "import ipywidgets\nipywidgets.IntSlider()",
+        "from IPython.display import Markdown\nfrom cifar_helpers.notebook import controls\n"
+        "controls.play(lambda n: Markdown(f'n is {n}'), n=ipywidgets.IntSlider(2))",
     )
     assert execution.execute("01_good", "smoke") == 0
     path = project / "build/smoke/notebooks/01_good.ipynb"
     assert str(project) not in path.read_text()
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == [1, 2, 3, 4]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
     assert code[1].outputs[0].text == "smoke smoke\n"
     assert code[2].outputs == []  # no dead progress bar
     assert code[3].outputs == []  # no control without its kernel
+    first, note = (output.data for output in code[4].outputs)
+    assert first["text/markdown"] == "n is 2" and execution.WIDGET not in first
+    assert "Run All Cells" in note["text/markdown"]
     for metadata in [notebook.metadata, *(cell.metadata for cell in notebook.cells)]:
         assert not set(metadata) & set(execution.PAPERMILL_METADATA)
     assert not (project / "build/smoke/notebooks/01_good.failed.ipynb").exists()

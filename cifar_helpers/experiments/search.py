@@ -18,7 +18,6 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
-from filelock import FileLock
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import OptunaError, UpdateFinishedTrialError
 from optuna.trial import TrialState
@@ -171,8 +170,8 @@ def _file(profile: str) -> Path:
     return paths.runs(profile) / "search" / f"study-{profile}.db"  # published ones lie beside those of full
 
 
-def _lock(profile: str, name: str) -> FileLock:
-    return FileLock(files.folder(paths.CHECKPOINTS) / f"{profile}-{name}.lock")
+def _lock(profile: str, name: str) -> contextlib.AbstractContextManager:
+    return files.lock(paths.CHECKPOINTS / f"{profile}-{name}.lock")
 
 
 def _base(profile: str) -> Config:

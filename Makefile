@@ -50,7 +50,7 @@ PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 # Recipes add to MADE. They begin with exec, where they would need a shell: one that is killed leaves its child alive.
 report: $(PDF)
 	@echo "made: $(or $(MADE),nothing; all was there)"
-	@echo "the PDF: $$(ls $(PDF) 2>&1); the notebooks: $(PDF:report/report.pdf=)notebooks/"
+	@echo "the PDF: $$(ls $(PDF) 2>/dev/null || echo none); the notebooks: $(PDF:report/report.pdf=)notebooks/"
 ifeq ($(PROFILE),full)
 	@git status --short figures notebooks report runs 2>/dev/null | sed 's/^/not as committed: /'
 endif

@@ -51,7 +51,8 @@ def test_what_was_made_is_summed_up_and_nothing_to_do_names_the_pdf_too(project)
     assert done.returncode == 0 and done.stderr == ""
     lines = done.stdout.splitlines()
     assert sorted(line for line in lines if line.startswith("notebook ")) == sorted(
-        f"notebook {number} of 4: {name}" for number, name in enumerate(("08_grad_cam", "07_filters", "01_a", "02_b"), 1)
+        f"notebook {number} of 4: {name}"
+        for number, name in enumerate(("08_grad_cam", "07_filters", "01_a", "02_b"), 1)
     )
     where = "the PDF: build/smoke/report/report.pdf; the notebooks: build/smoke/notebooks/"
     assert lines[-2:] == ["made: 08_grad_cam 07_filters 01_a 02_b the PDF", where]

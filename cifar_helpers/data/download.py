@@ -237,7 +237,9 @@ def write_cache(arrays: Arrays, folder: Path) -> bool:
     except Timeout:
         return False  # another process is writing the same
     except OSError as error:
-        text = f"CIFAR-10 could not be cached in {folder} ({error}): free 200 MB, or set CIFAR_DATA to a folder on a disk of this machine; until then it is read anew each time"
+        text = (
+            f"CIFAR-10, read anew each time, could not be cached in {folder} ({error}): free 200 MB, or set CIFAR_DATA"
+        )
         warnings.warn(text, stacklevel=2)
         return False
     return True

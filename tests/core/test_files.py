@@ -67,5 +67,8 @@ def no_locks(monkeypatch):
 
 def test_a_file_system_without_locks_is_named_with_what_to_do(tmp_path, monkeypatch):
     no_locks(monkeypatch)
-    with pytest.raises(OSError, match=r"a\.lock could not be locked .*No locks.*disk of this machine"), files.lock(tmp_path / "a.lock"):
+    with (
+        pytest.raises(OSError, match=r"a\.lock could not be locked .*No locks.*disk of this machine"),
+        files.lock(tmp_path / "a.lock"),
+    ):
         pytest.fail("it holds no lock")

@@ -538,7 +538,9 @@ def test_a_trickle_of_headers_is_no_progress(tmp_path):
     threading.Thread(target=answer, daemon=True).start()
     started = time.monotonic()
     with listening, pytest.raises(TimeoutError, match="no complete headers within 1 s"):
-        download.download(f"http://127.0.0.1:{listening.getsockname()[1]}", tmp_path / ARCHIVE, patience=0.5, window=0.3)
+        download.download(
+            f"http://127.0.0.1:{listening.getsockname()[1]}", tmp_path / ARCHIVE, patience=0.5, window=0.3
+        )
     over.set()
     assert time.monotonic() - started < 5 and not list(tmp_path.iterdir())
 

@@ -111,18 +111,25 @@ def _train_experiment(name: str, profile: str, device: str | None, executor: Exe
 
     configs, said = experiments.configs(name, profile), set()
     titles = _titles(f"{profile} {name}", configs)
+    lacking = {config.hash for config in experiments.missing(name, profile, configs)}
+    done = len(configs) - len(lacking)
+    shown = progress.bar(len(configs), f"{profile} {name}", executor is not None, initial=done, unit="run")
 
     def say(run) -> None:
         if run.config not in said:
             said.add(run.config)
-            print(titles[run.config.hash] + _line(run), flush=True)
+            with shown.external_write_mode():
+                print(titles[run.config.hash] + _line(run), flush=True)
+            shown.update(run.config.hash in lacking)
 
-    if executor is None:
-        for config in configs:
-            say(*progress.titled(titles[config.hash], experiments.get_all, name, profile, device, None, [config], keep))
-    else:  # each as it ends, then those that had a record
-        for run in experiments.get_all(name, profile, device, _Saying(executor, titles, say), configs, keep):
-            say(run)
+    with shown:
+        if executor is None:
+            for config in configs:
+                call = experiments.get_all, name, profile, device, None, [config], keep
+                say(*progress.titled(titles[config.hash], *call))
+        else:  # each as it ends, then those that had a record
+            for run in experiments.get_all(name, profile, device, _Saying(executor, titles, say), configs, keep):
+                say(run)
 
 
 class _Saying(Executor):
@@ -140,7 +147,7 @@ class _Saying(Executor):
 def _titles(experiment: str, configs: list) -> dict[str, str]:
     """By each run's hash: its place in the experiment, and the fields that set it apart from the others there."""
     fields = [config.to_dict() for config in configs]
-    apart = [name for name in fields[0] if any(own[name] != fields[0][name] for own in fields)]
+    apart = [name for name in next(iter(fields), {}) if any(own[name] != fields[0][name] for own in fields)]
     return {
         config.hash: f"{experiment}, run {place} of {len(configs)}"
         # a schedule's name without its hash

@@ -158,6 +158,22 @@ def test_a_bar_names_its_run_and_the_choice(tiny, results, monkeypatch, pool):
     assert "(learning rate 0.01, schedule cosine, seed 0): resnet18" in named[2].desc
 
 
+def test_the_bar_of_an_experiment_counts_what_is_left_to_train(tiny, results, monkeypatch, capsys):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    records.get(CONFIGS[1], "tiny", "smoke", "cpu")
+    made, usual = [], progress.bar
+    monkeypatch.setattr(progress, "bar", lambda *a, **k: made.append(usual(*a, **k)) or made[0])
+    cli._train_experiment("tiny", "smoke", "cpu", None, [])
+    assert (made[0].desc, made[0].initial, made[0].n, made[0].total) == ("smoke tiny", 1, 3, 3)
+
+
+def test_an_experiment_of_nothing(results, monkeypatch, capsys):
+    for module in (experiments, registry):
+        monkeypatch.setattr(module, "EXPERIMENTS", {"none": lambda profile: []})
+    assert cli.main(["train", "none", "--profile", "smoke"]) == 0
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("error", (MemoryError(), RuntimeError("[a.cpp:1] err == 0. can't allocate memory: 9 bytes")))
 def test_too_little_memory_is_one_sentence(monkeypatch, capsys, error):
     def full(profile):

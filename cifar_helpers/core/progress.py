@@ -25,14 +25,16 @@ class _Lines:
             print(text, file=sys.stderr, flush=True)
 
 
-def bar(total: int | None, description: str, **options) -> tqdm:
+def bar(total: int | None, description: str, lines: bool = False, **options) -> tqdm:
     """A tqdm bar that is gone when it ends; lines, one each half minute, in a log file or beside other processes' bars.
+
+    lines: also where this process has the terminal for itself, but starts others.
 
     TQDM_DISABLE=1, tqdm's own switch, silences it when notebooks are rendered (its notebook bar overlooks that).
     """
     if any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__):
         options |= dict(mininterval=0.2)
-    elif _in_lines():
+    elif lines or _in_lines():
         options |= dict(file=_Lines(), position=0, bar_format=LINE, delay=10, mininterval=30, maxinterval=60)
     else:
         options |= dict(dynamic_ncols=True, bar_format=BAR, mininterval=0.2)
@@ -52,10 +54,13 @@ def tick(shown: tqdm) -> None:
 
 
 def titled(title: str, call: Callable, *arguments):
-    """What `call(*arguments)` gives; from now on, the name of each bar of this process begins with the title."""
+    """What `call(*arguments)` gives; the name of each bar of it begins with the title."""
     global _title
-    _title = title
-    return call(*arguments)
+    _title, before = title, _title
+    try:
+        return call(*arguments)
+    finally:
+        _title = before
 
 
 def _in_lines() -> bool:

@@ -8,7 +8,8 @@
 
 PROFILE ?= full
 PYTHON ?= python3
-$(if $(filter $(PROFILE),smoke quick full),,$(error PROFILE=$(PROFILE): choose from smoke, quick, full))
+# between bars, so that a blank counts: build/smoke /steps would be two paths
+$(if $(filter-out |smoke| |quick| |full|,|$(PROFILE)|),$(error PROFILE="$(PROFILE)": choose from smoke, quick, full))
 
 # The environment of environment.yml, where it is active; else a virtual environment in .venv.
 ifeq ($(CONDA_DEFAULT_ENV),cifar-helpers)
@@ -37,24 +38,34 @@ RUN := python -m cifar_helpers
 STEPS := build/$(PROFILE)/steps
 # The two that take longest come first.
 NOTEBOOKS := 08_grad_cam 07_filters $(filter-out 07_% 08_%, $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb))))
+CORES := $(shell getconf _NPROCESSORS_ONLN)
 CODE := $(shell find cifar_helpers -name "*.py" -o -name "*.json")
 # Of about 2.5 GB each, on a GPU too.
-WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
+WORKERS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
 .PHONY: report test test-lab lab html clean
 .DELETE_ON_ERROR:
 
+# Recipes add to MADE. They begin with exec, where they would need a shell: one that is killed leaves its child alive.
 report: $(PDF)
+	@echo "made: $(or $(MADE),nothing; all was there)"
+	@echo "the PDF: $$(ls $(PDF) 2>/dev/null || echo none); the notebooks: $(PDF:report/report.pdf=)notebooks/"
+ifeq ($(PROFILE),full)
+	@git status --short figures notebooks report runs 2>/dev/null | sed 's/^/not as committed: /'
+endif
 
 $(PDF): $(NOTEBOOKS:%=$(STEPS)/%) report/report.tex report/references.bib report/original_results.json
-	@if report/install_latex.sh; then $(RUN) pdf --profile $(PROFILE); \
+	$(eval MADE += the PDF)
+	@if report/install_latex.sh; then exec $(RUN) pdf --profile $(PROFILE); \
 	else echo "No PDF, all else is done: install latexmk texlive-latex-recommended texlive-latex-extra lmodern" \
 	     "(Debian's names) and run make report again"; fi
 
 # After the trainings, so that these have the machine for themselves.
 $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
-	OMP_NUM_THREADS=$$(( ($$(getconf _NPROCESSORS_ONLN) + 1) / 2 )) $(RUN) notebook $* --profile $(PROFILE)
+	$(eval MADE += $*)
+	@echo "notebook $(words $(MADE)) of $(words $(NOTEBOOKS)): $*"
+	@exec env OMP_NUM_THREADS=$$((($(CORES) + 1) / 2)) $(RUN) notebook $* --profile $(PROFILE)
 	@touch $@
 
 # Records are found by their config: this trains only what is missing. A process per core does more than all cores in
@@ -62,29 +73,30 @@ $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
 # take hours, and each is started by name.
 $(STEPS)/trainings: $(CODE) $(STEPS)/data
 ifneq ($(PROFILE),full)
-	$(RUN) train --profile $(PROFILE) --workers $(WORKERS)
-	$(RUN) search --profile $(PROFILE) --workers $(WORKERS)
+	@$(RUN) train --profile $(PROFILE) --workers $(WORKERS)
+	@$(RUN) search --profile $(PROFILE) --workers $(WORKERS)
 endif
 	@touch $@
 
 $(STEPS)/data: $(SETUP)
 	@mkdir -p $(STEPS)
-	$(RUN) data --profile $(PROFILE)
+	@$(RUN) data --profile $(PROFILE)
 	@touch $@
 
 .venv/installed .venv/installed-test: pyproject.toml requirements.lock
-	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --constraint requirements.lock --editable \
+	@echo "$(@D): installing the packages of pyproject.toml, once; this takes minutes"
+	@$(PYTHON) -m venv .venv
+	@exec .venv/bin/python -m pip install --constraint requirements.lock --editable \
 	  '.$(if $(findstring test,$@),[test$(COMMA)site])'
 	@touch .venv/installed $@
 
 # A process per core, up to four: the cells of a notebook, and tests that share a browser, stay in one of them.
-SIDE_BY_SIDE := OMP_NUM_THREADS=1 pytest --numprocesses=$(WORKERS)
+SIDE_BY_SIDE := exec env OMP_NUM_THREADS=1 pytest --numprocesses=$(WORKERS)
 test: $(TEST_SETUP)
 	ruff check . && ruff format --check . && mypy && lint-imports --no-logo
 	$(SIDE_BY_SIDE) --dist=loadgroup
 	$(MAKE) report PROFILE=smoke
-	CIFAR_PROFILE=smoke $(SIDE_BY_SIDE) --dist=loadscope --nbval-lax --nbval-current-env notebooks
+	export CIFAR_PROFILE=smoke; $(SIDE_BY_SIDE) --dist=loadscope --nbval-lax --nbval-current-env notebooks
 
 # JupyterLab in a headless Chromium: minutes, so not a part of `make test`.
 test-lab: $(TEST_SETUP)

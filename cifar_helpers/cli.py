@@ -5,16 +5,21 @@ imported when a command runs.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from importlib import metadata
 
+from cifar_helpers.core import progress
+
 ABOUT = (
     "Trains networks on CIFAR-10, keeps a record of each run, and makes notebooks and a report from the records. "
     "Begin with README.md; notebooks/README.md lists the notebooks, which explain what is compared and why."
 )
+
+NO_MEMORY = ("can't allocate memory", "CUDA out of memory")  # torch's words for a MemoryError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,10 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if folder := os.environ.get("CIFAR_DATA"):  # a notebook's kernel may have another working directory
         os.environ["CIFAR_DATA"] = os.path.abspath(os.path.expanduser(folder))
+    if sys.stderr is None:  # closed, as by 2>&-
+        sys.stderr = io.StringIO()
     try:
         return options.run(options)
-    except (ValueError, OSError, RuntimeError, ImportError) as error:  # DataError is a RuntimeError
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:  # DataError is a RuntimeError
+        text = str(error) or type(error).__name__
+        if isinstance(error, MemoryError) or any(told in text for told in NO_MEMORY):
+            text = "there is not enough memory: close other programs or use fewer --workers, and give the command again"
+        print(f"error: {text}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\ninterrupted; {options.interrupted}", file=sys.stderr)
@@ -100,52 +110,61 @@ def _train_experiment(name: str, profile: str, device: str | None, executor: Exe
     from cifar_helpers import experiments
 
     configs, said = experiments.configs(name, profile), set()
+    titles = _titles(f"{profile} {name}", configs)
+    lacking = {config.hash for config in experiments.missing(name, profile, configs)}
+    done = len(configs) - len(lacking)
+    shown = progress.bar(len(configs), f"{profile} {name}", executor is not None, initial=done, unit="run")
 
     def say(run) -> None:
         if run.config not in said:
             said.add(run.config)
-            print(_line(run, profile, name, configs), flush=True)
+            with shown.external_write_mode():
+                print(titles[run.config.hash] + _line(run), flush=True)
+            shown.update(run.config.hash in lacking)
 
-    if executor is None:
-        for config in configs:
-            say(*experiments.get_all(name, profile, device, configs=[config], keep=keep))
-    else:  # each as it ends, then those that had a record
-        for run in experiments.get_all(name, profile, device, _Saying(executor, say), configs, keep):
-            say(run)
+    with shown:
+        if executor is None:
+            for config in configs:
+                call = experiments.get_all, name, profile, device, None, [config], keep
+                say(*progress.titled(titles[config.hash], *call))
+        else:  # each as it ends, then those that had a record
+            for run in experiments.get_all(name, profile, device, _Saying(executor, titles, say), configs, keep):
+                say(run)
 
 
 class _Saying(Executor):
-    """An executor that says what each call came to, as soon as it has ended."""
+    """An executor that gives bars the titles of their configs, and says what each call came to when it has ended."""
 
-    def __init__(self, executor: Executor, say: Callable):
-        self.executor, self.say = executor, say
+    def __init__(self, executor: Executor, titles: dict[str, str], say: Callable):
+        self.executor, self.titles, self.say = executor, titles, say
 
     def submit(self, *call, **options) -> Future:
-        future = self.executor.submit(*call, **options)
-        future.add_done_callback(self._ended)
+        future = self.executor.submit(progress.titled, self.titles[call[1].hash], *call, **options)
+        future.add_done_callback(lambda ended: ended.cancelled() or ended.exception() or self.say(ended.result()))
         return future
 
-    def _ended(self, future: Future) -> None:
-        if not future.cancelled() and future.exception() is None:
-            self.say(future.result())
+
+def _titles(experiment: str, configs: list) -> dict[str, str]:
+    """By each run's hash: its place in the experiment, and the fields that set it apart from the others there."""
+    fields = [config.to_dict() for config in configs]
+    apart = [name for name in next(iter(fields), {}) if any(own[name] != fields[0][name] for own in fields)]
+    return {
+        config.hash: f"{experiment}, run {place} of {len(configs)}"
+        # a schedule's name without its hash
+        + f" ({', '.join(name.replace('_', ' ') + f' {own[name]}'.split('@')[0] for name in apart)})" * bool(apart)
+        + ": "
+        for place, (config, own) in enumerate(zip(configs, fields), start=1)
+    }
 
 
-def _line(run, profile: str, experiment: str, configs: list) -> str:
-    """What a run came to, with its place in the experiment and the fields that set it apart from the others there."""
-    record, fields = run.record, [config.to_dict() for config in configs]
-    own = run.config.to_dict()
-    apart = [
-        f"{name.replace('_', ' ')} {value}".split("@")[0]  # a schedule's name without its hash
-        for name, value in own.items()
-        if any(config[name] != value for config in fields)
-    ]
-    place = 1 + next((number for number, other in enumerate(configs) if other.hash == run.config.hash), 0)
+def _line(run) -> str:
+    """What a run came to."""
+    record = run.record
     measured = record.get("test_accuracy", record.get("validation_accuracy"))
+    diverged = ", it diverged, so it ended there" * record["diverged"]
     return (
-        f"{profile} {experiment} {run.folder.name}, run {place} of {len(configs)}"
-        + f" ({', '.join(apart)})" * bool(apart)
-        + f": {measured:.2f} % after {record['epochs']} epochs, {record['seconds']:.0f} s, "
-        f"{record['images_per_second']:.0f} images/s" + "; it diverged, so it ended there" * record["diverged"]
+        f"{measured:.2f} % after {record['epochs']} epochs, {record['seconds']:.0f} s, "
+        f"{record['images_per_second']:.0f} images/s{diverged}: {run.folder.name}"
     )
 
 
@@ -159,8 +178,6 @@ def _add_search(commands) -> None:
 
 
 def _search(options) -> int:
-    from concurrent.futures import BrokenExecutor
-
     from cifar_helpers import experiments, train
     from cifar_helpers.experiments import search
     from cifar_helpers.records import execution
@@ -171,16 +188,10 @@ def _search(options) -> int:
     if options.workers == 1:
         search.work(profile, options.trials, device)
     else:
-        try:
-            with execution.processes(options.workers) as pool:
-                workers = [pool.submit(search.work, profile, options.trials, device) for _ in range(options.workers)]
+        with execution.processes(options.workers) as pool:
+            workers = [pool.submit(search.work, profile, options.trials, device) for _ in range(options.workers)]
             for worker in workers:
                 worker.result()
-        except BrokenExecutor as error:
-            raise RuntimeError(
-                "a worker process was killed (was the memory full?); trials that ended are kept: give the same command "
-                "again, with fewer workers if need be"
-            ) from error
     trials = search.table(search.study(profile))
     best = trials[trials["state"] == "COMPLETE"].nlargest(1, "validation accuracy")["number"]  # none, if all are pruned
     print(f"{profile} search: {len(trials)} trials", *(f"; the best is trial {number}" for number in best), sep="")

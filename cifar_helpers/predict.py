@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -32,9 +31,8 @@ UNREADABLE = (
     ".heic .heif .hif .jxl .svg .svgz .psd .xcf .eps .ico .icns .tga .qoi .exr .hdr .pcx .raw .dng .cr2 .cr3 .nef .arw "
     ".orf .rw2 .raf"
 )
-SUFFIXES = frozenset(
-    READABLE.split() + UNREADABLE.split()
-)  # searched for in a folder: the second to be named as errors
+# searched for in a folder: the second to be named as errors
+SUFFIXES = frozenset(READABLE.split() + UNREADABLE.split())
 BATCH = 100  # pictures that are read before their classes are printed
 
 
@@ -65,25 +63,12 @@ def named(name: str) -> Run:
         ValueError: where there is no record with weights; it lists those in the folder, beside it and in runs/.
     """
     folder = Path(name)
-    if name and _has_weights(folder) and (folder / "run.json").exists():
+    if name and all((folder / file).exists() for file in ("weights.safetensors", "run.json")):
         return records.load(folder)
-    weights = {
-        file.resolve()
-        for root, pattern in ((folder, "*"), (folder.parent, "*"), (paths.runs("full"), "*/*"))
-        for file in root.glob(f"{pattern}/weights.safetensors")
-    }
-    known = ", ".join(sorted(_short(file.parent) for file in weights))
-    raise ValueError(
-        printable(f"{name or 'an empty name'} is no record with weights; there are {known}")
-        if known
-        else printable(
-            f"{name or 'an empty name'} is no record with weights, and there is none in {paths.runs('full')}"
-        )
-    )
-
-
-def _has_weights(folder: Path) -> bool:
-    return (folder / "weights.safetensors").exists()
+    places = ((folder, "*"), (folder.parent, "*"), (paths.runs("full"), "*/*"))
+    weights = {file.resolve() for root, pattern in places for file in root.glob(f"{pattern}/weights.safetensors")}
+    known = ", ".join(sorted(_short(file.parent) for file in weights)) or f"none in {paths.runs('full')}"
+    raise ValueError(printable(f"{name or 'an empty name'} is no record with weights; there are {known}"))
 
 
 def _short(path: Path) -> str:
@@ -256,8 +241,6 @@ def command(names: list[str], model: str | None = None, top: int = 1) -> int:
     """
     if not 1 <= top <= len(data.CLASSES):
         raise ValueError(f"the number of classes for each picture is 1 to {len(data.CLASSES)}, not {top}")
-    if sys.stderr is None:  # closed, as by 2>&-
-        sys.stderr = io.StringIO()
     run = best() if model is None else named(model)
     try:
         return _print_classes(run, sources(names), top)
@@ -271,9 +254,7 @@ def _print_classes(run: Run, found: Sources, top: int) -> int:
     with bar(len(found.pictures), "pictures", unit="picture", delay=2) as progress:
 
         def say(text: str, stream) -> None:
-            with (
-                progress.external_write_mode() if sys.stderr.isatty() else contextlib.nullcontext()
-            ):  # not into the bar
+            with progress.external_write_mode():  # not into the bar
                 print(printable(text, getattr(stream, "encoding", None)), file=stream, flush=True)
 
         if run.record["synthetic"]:

@@ -1,11 +1,15 @@
 """Shared by all tests: a tiny made-up data set, and results that land in a temporary folder."""
 
 import signal
+import sys
 
 import pytest
 
 from cifar_helpers import data
 from cifar_helpers.core import paths
+
+if sys.platform == "win32":
+    pytest.exit("Windows is not supported: run the tests on Linux or macOS", returncode=1)
 
 # A shell starts what runs in its background deaf to Ctrl-C, and so would be all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

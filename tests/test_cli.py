@@ -11,10 +11,10 @@ from importlib import metadata
 import pytest
 
 from cifar_helpers import cli, experiments, records, train
-from cifar_helpers.core import paths
+from cifar_helpers.core import paths, progress
 from cifar_helpers.experiments import registry
 from cifar_helpers.notebook import execution
-from cifar_helpers.train import Config
+from cifar_helpers.train import Config, loop
 
 TINY = Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50)
 CONFIGS = [
@@ -142,8 +142,63 @@ def test_a_line_for_each_run_as_soon_as_it_has_ended(tiny, results, monkeypatch,
     assert [text.count("\n") for text in said] == [0, 1, 1]
     apart = [f"learning rate {c.learning_rate}, schedule {c.schedule}, seed {c.seed}" for c in CONFIGS]
     for number, (line, config, text) in enumerate(zip(lines, CONFIGS, apart, strict=True), start=1):
-        assert line.startswith(f"smoke tiny {config.name}-{config.hash}, run {number} of 3 ({text}): ")
-        assert re.search(r"\): \d+\.\d\d % after 1 epochs, \d+ s, \d+ images/s$", line)
+        assert line.startswith(f"smoke tiny, run {number} of 3 ({text}): ")
+        numbers = r"\): \d+\.\d\d % after 1 epochs, \d+ s, \d+ images/s: "
+        assert re.search(rf"{numbers}{config.name}-{config.hash}$", line)
+
+
+@pytest.mark.parametrize("pool", (None, concurrent.futures.ThreadPoolExecutor(1)))
+def test_a_bar_names_its_run_and_the_choice(tiny, results, monkeypatch, pool):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    named = []
+    monkeypatch.setattr(loop, "bar", lambda *a, **k: named.append(shown := progress.bar(*a, **k)) or shown)
+    cli._train_experiment("tiny", "smoke", "cpu", pool, [])
+    begins = [bar.desc.partition(" (")[0] for bar in named]
+    assert begins == [f"smoke tiny, run {number} of 3" for number in (1, 2, 3)]
+    assert "(learning rate 0.01, schedule cosine, seed 0): resnet18" in named[2].desc
+
+
+def test_the_bar_of_an_experiment_counts_what_is_left_to_train(tiny, results, monkeypatch, capsys):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    records.get(CONFIGS[1], "tiny", "smoke", "cpu")
+    made, usual = [], progress.bar
+    monkeypatch.setattr(progress, "bar", lambda *a, **k: made.append(usual(*a, **k)) or made[0])
+    cli._train_experiment("tiny", "smoke", "cpu", None, [])
+    assert (made[0].desc, made[0].initial, made[0].n, made[0].total) == ("smoke tiny", 1, 3, 3)
+
+
+def test_an_experiment_of_nothing(results, monkeypatch, capsys):
+    for module in (experiments, registry):
+        monkeypatch.setattr(module, "EXPERIMENTS", {"none": lambda profile: []})
+    assert cli.main(["train", "none", "--profile", "smoke"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("error", (MemoryError(), RuntimeError("[a.cpp:1] err == 0. can't allocate memory: 9 bytes")))
+def test_too_little_memory_is_one_sentence(monkeypatch, capsys, error):
+    def full(profile):
+        raise error
+
+    monkeypatch.setattr("cifar_helpers.data.dataset", full)
+    assert cli.main(["data", "--profile", "smoke"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: there is not enough memory: close other programs") and message.count("\n") == 1
+
+
+def test_an_error_without_words_has_its_name(monkeypatch, capsys):
+    def fail(profile):
+        raise TimeoutError
+
+    monkeypatch.setattr("cifar_helpers.data.dataset", fail)
+    assert cli.main(["data", "--profile", "smoke"]) == 1
+    assert capsys.readouterr().err == "error: TimeoutError\n"
+
+
+def test_standard_error_may_be_closed(tiny, results, monkeypatch, capsys):
+    """As by `train 2>&-`."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main(["train", "tiny", "--profile", "smoke", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.count("run ") == 3
 
 
 def test_side_by_side_each_run_has_its_line_too(tiny, results, capsys):

@@ -12,14 +12,23 @@ from filelock import FileLock, Timeout
 
 
 @contextlib.contextmanager
-def lock(path: Path, waiting: str) -> Iterator[None]:
-    """Hold a lock; a process that has to wait for another one says `waiting`."""
+def lock(path: Path, waiting: str = "") -> Iterator[None]:
+    """Hold a lock; a process that has to wait for another one says `waiting`.
+
+    OSError says what to do where the file system gives no locks, as some network drives do.
+    """
     held = FileLock(folder(path.parent) / path.name)
     try:
-        held.acquire(timeout=0)
-    except Timeout:
-        print(waiting, file=sys.stderr, flush=True)
-        held.acquire()
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            print(waiting, end="\n" * bool(waiting), file=sys.stderr, flush=True)
+            held.acquire()
+    except (OSError, NotImplementedError) as error:
+        raise OSError(
+            f"the file {path} could not be locked ({error}): move its folder to a disk of this machine, or ask for "
+            "locks on this one, and give the same command again"
+        ) from error
     try:
         yield
     finally:

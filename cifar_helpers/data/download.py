@@ -4,6 +4,7 @@ import contextlib
 import errno
 import itertools
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -79,11 +81,17 @@ def download(url: str, path: Path, *, patience: float = 15, slowest: float = 200
     """
 
     def stream(url: str, output: str, _: pooch.Pooch | None) -> None:
-        # pooch's own downloader waits for whole chunks, however slowly their bytes come
-        with requests.get(url, stream=True, timeout=patience, headers={"Accept-Encoding": "identity"}) as response:
+        # pooch's own downloader waits for whole chunks, and requests for all headers, however slowly their bytes come
+        options = dict(stream=True, timeout=patience, headers={"Accept-Encoding": "identity"})
+        try:
+            with ThreadPool(1) as pool:
+                response = pool.apply_async(requests.get, (url,), options).get(patience + window)
+        except multiprocessing.TimeoutError:
+            raise TimeoutError(f"no complete headers within {patience + window:.0f} s") from None
+        with response:
             response.raise_for_status()
             size = int(response.headers.get("Content-Length") or 0)
-            with open(output, "wb") as file, bar(size or None, path.name, unit="B", unit_scale=True) as progress:
+            with open(output, "wb") as file, bar(size or None, path.name, unit="byte", unit_scale=True) as progress:
                 done, since = 0, time.monotonic()
                 while chunk := response.raw.read1(1 << 20):
                     file.write(chunk)
@@ -128,6 +136,8 @@ def fetch(named: Path | None = None, remotes: tuple[Remote, ...] = REMOTES) -> A
             try:
                 download(remote.url(), path, patience=remote.patience, slowest=remote.slowest)
                 arrays = formats.read(path)
+            except MemoryError:  # no other source would need less
+                raise
             except Exception as error:
                 failures.append(f"{remote.title}: {error or type(error).__name__}")
                 print(f"CIFAR-10: {failures[-1]}; trying the next source", file=sys.stderr)
@@ -227,7 +237,9 @@ def write_cache(arrays: Arrays, folder: Path) -> bool:
     except Timeout:
         return False  # another process is writing the same
     except OSError as error:
-        text = f"CIFAR-10 could not be cached in {folder} ({error}): free 200 MB; until then it is read anew each time"
+        text = (
+            f"CIFAR-10, read anew each time, could not be cached in {folder} ({error}): free 200 MB, or set CIFAR_DATA"
+        )
         warnings.warn(text, stacklevel=2)
         return False
     return True

@@ -18,13 +18,12 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
-from filelock import FileLock
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import OptunaError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from cifar_helpers import data, records, train
-from cifar_helpers.core import files, paths
+from cifar_helpers.core import files, paths, progress
 from cifar_helpers.core.profiles import profile as profile_of
 from cifar_helpers.experiments import study_file
 from cifar_helpers.experiments.baseline import RATES, ablation
@@ -105,7 +104,8 @@ def work(profile: str, trials: int = 0, device: str | None = None) -> optuna.Stu
         while True:
             trial, others = _next(study, profile, trials or BUDGET[profile])
             if trial:
-                _train(study, trial, replace(base, **settings(trial.params)), cifar, profile, device)
+                config, title = replace(base, **settings(trial.params)), f"{profile} search, trial {trial.number}: "
+                progress.titled(title, _train, study, trial, config, cifar, profile, device)
             elif others:
                 time.sleep(1)  # should its process die, the trial is this one's
             else:
@@ -171,8 +171,8 @@ def _file(profile: str) -> Path:
     return paths.runs(profile) / "search" / f"study-{profile}.db"  # published ones lie beside those of full
 
 
-def _lock(profile: str, name: str) -> FileLock:
-    return FileLock(files.folder(paths.CHECKPOINTS) / f"{profile}-{name}.lock")
+def _lock(profile: str, name: str) -> contextlib.AbstractContextManager:
+    return files.lock(paths.CHECKPOINTS / f"{profile}-{name}.lock")
 
 
 def _base(profile: str) -> Config:

@@ -2,14 +2,17 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from cifar_helpers.core import files, paths
+from cifar_helpers.core.progress import bar, tick
 from cifar_helpers.notebook.setup import PUBLISH
 from cifar_helpers.report import generated
 
@@ -40,39 +43,47 @@ def execute(name: str, profile: str) -> int:
 
 
 def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
+    shown = bar(len(nbformat.read(source, as_version=4).cells), output.stem, unit="cell")
+    tick(shown)
     # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
     os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile, PUBLISH: "1"}
     if "MPLCONFIGDIR" not in os.environ and not os.access(os.path.expanduser("~"), os.W_OK):
         # else each kernel's warning, with a path of this machine, is stored in the notebook
         os.environ["MPLCONFIGDIR"] = str(files.folder(paths.ROOT / "build" / "matplotlib"))
-    before = generated.of_notebook(output.stem, profile)
+    before, started = generated.of_notebook(output.stem, profile), time.monotonic()
+
+    def show(cell: nbformat.NotebookNode, cell_index: int) -> None:
+        shown.n = cell_index
+        shown.set_postfix_str(cell.source.strip().partition("\n")[0][:60], refresh=False)
+
+    def stopped(text: str) -> int:
+        print(f"\n{source.name}{text}\nThe half-run notebook: {failed}", file=sys.stderr)
+        return 1
+
+    options: dict = dict(progress_bar=False, on_cell_start=show, shutdown_kernel="immediate")
+    options |= dict(extra_arguments=["--log-level=ERROR"])  # else it warns that its messages are not encrypted
+    options |= dict(parameters={"profile": profile}, cwd=source.parent, kernel_name="python3", start_timeout=180)
     try:
-        papermill.execute_notebook(
-            source, failed, parameters={"profile": profile}, cwd=source.parent, kernel_name="python3", start_timeout=180
-        )
+        with shown:
+            papermill.execute_notebook(source, failed, **options)
     except PapermillExecutionError as error:
         # papermill's count begins at 0 and includes the cell that it injects: as a reader counts, it is the same
-        print(
-            f"\n{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
-            f"in: {error.source.strip().splitlines()[0]}\nThe half-run notebook: {failed}",
-            file=sys.stderr,
+        line = error.source.strip().splitlines()[0]
+        return stopped(f", cell {error.cell_index}: {error.ename}: {error.evalue}\nin: {line}")
+    except (CellTimeoutError, NoSuchKernel, RuntimeError) as error:  # RuntimeError: the kernel died
+        return stopped(
+            f", cell {shown.n}: {error}; if its kernel died, most often the memory was full: close other programs and "
+            "give the same command again"
         )
-        return 1
-    except CellTimeoutError as error:
-        print(f"\n{source.name}: {error}\nThe half-run notebook: {failed}", file=sys.stderr)
-        return 1
     clean(failed)
     if cells := without_image(failed):
-        print(
-            f"\n{source.name}: no picture in the output of cell {', '.join(map(str, cells))}, which has an alternative "
-            f"text for one. The notebook: {failed}",
-            file=sys.stderr,
-        )
-        return 1
+        numbers = ", ".join(map(str, cells))
+        return stopped(f": no picture in the output of cell {numbers}, which has an alternative text for one")
     failed.replace(output)
     for file in generated.remove_unwritten(output.stem, profile, before):
         print(f"{source.name} does not write {file.name} any more: removed", file=sys.stderr)
     generated.write_checksums(output.stem, profile)
+    print(f"{source.name}: {shown.total} cells in {shown.format_interval(time.monotonic() - started)}, {output}")
     return 0
 
 

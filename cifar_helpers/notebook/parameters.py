@@ -19,7 +19,7 @@ def check(namespace: Mapping) -> None:
             raise ValueError(f"this notebook has no parameter {name!r}; choose from {', '.join(kinds)}")
     for name, kind in kinds.items():
         value = namespace[name]
-        fits = type(value) is kind or (kind is str and isinstance(value, (list, tuple)))
+        fits = type(value) is kind or (kind is str and isinstance(value, (list, tuple)) and value)
         if not fits or (kind is int and value < 0):
             raise ValueError(f"the parameter {name} is {KINDS[kind]}, not {value!r}")
 
@@ -45,10 +45,10 @@ def injected(cells: Iterable[str]) -> list[str]:
 
 def numbers(value: str | Iterable[float], default: Iterable[float], what: str) -> list[float]:
     """The numbers that a notebook's parameter asks for: a list, JSON text, or text with commas; "" for the default."""
-    text = value.strip().removeprefix("[").removesuffix("]") if isinstance(value, str) else ",".join(map(str, value))
+    parts = default if value == "" else _list(value, what)
     try:
-        return [float(part) for part in text.split(",")] if text else list(default)
-    except ValueError as error:
+        return [float(part) for part in parts]
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{what}={value!r} is no list of numbers: {error}") from None
 
 
@@ -58,16 +58,21 @@ def choose(value: str | Iterable[str], known: Iterable[str], what: str) -> list[
     ValueError lists the known names where one is unknown.
     """
     known = list(known)
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            names = json.loads(text) if text.startswith("[") else [name.strip() for name in text.split(",")]
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{what}={text!r} is no list of names: {error}") from None
-    else:
-        names = value
-    names = [name for name in dict.fromkeys(names) if name] or known
+    names = known if value == "" else list(dict.fromkeys(map(str, _list(value, what))))
     for name in names:
         if name not in known:
             raise ValueError(f"unknown name {name!r} in {what}; choose from {', '.join(map(str, known))}")
     return names
+
+
+def _list(value: str | Iterable, what: str) -> list:
+    """A list, JSON text, or text with commas as a list that is not empty."""
+    try:
+        text = value.strip() if isinstance(value, str) else ""
+        parts = json.loads(text) if text.startswith("[") else text.split(",") if text else value
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{what}={value!r} is no list: {error}") from None
+    parts = [part.strip() if isinstance(part, str) else part for part in parts]
+    if not (parts := [part for part in parts if part != ""]):
+        raise ValueError(f"{what}={value!r} names nothing: leave it out for the notebook's own choice")
+    return parts

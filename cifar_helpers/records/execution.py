@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 from multiprocessing import active_children, get_context, parent_process
 
 import torch
@@ -18,13 +18,17 @@ AGAIN = "what was finished is kept: give the same command again"
 
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """So many processes on this machine; each has its share of the cores."""
+    """So many processes on this machine; each has its share of the cores. RuntimeError where one is killed."""
     context = get_context("spawn")  # a fork after torch has started its threads hangs
     others = set(active_children())
     pool = _Pool(workers, context, _begin, (threads(workers),))
     try:
         yield pool
         pool.shutdown()
+    except BrokenExecutor as error:
+        raise RuntimeError(
+            f"a worker process was killed (was the memory full?); {AGAIN}, with fewer workers if need be"
+        ) from error
     except KeyboardInterrupt:  # else the pool waits until all that it was given is done
         for worker in set(active_children()) - others:
             worker.terminate()
@@ -37,8 +41,6 @@ class _Pool(ProcessPoolExecutor):
     """Workers that Ctrl-C does not reach, so that no traceback of theirs is printed: this process ends them."""
 
     def submit(self, *call, **options):
-        if not hasattr(signal, "pthread_sigmask"):  # Windows
-            return super().submit(*call, **options)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             return super().submit(*call, **options)  # it may start a worker, which inherits what is blocked

@@ -120,8 +120,13 @@ def get_all(
         failures = [error for future in futures if (error := future.exception())]
         if failures:
             raise failures[0]
-    except (concurrent.futures.BrokenExecutor, pickle.PicklingError, AttributeError) as error:
-        raise _explained(error, configs) from error
+    except (pickle.PicklingError, AttributeError) as error:
+        if not any(callable(config.schedule) for config in configs):
+            raise
+        raise ValueError(
+            "a schedule for other processes must be a function of a module, no lambda and none of a "
+            f"notebook's ({error})"
+        ) from error
     trained = {config: future.result() for config, future in zip(missing, futures)}
     return [found[config] or trained[config] for config in configs]
 
@@ -129,21 +134,6 @@ def get_all(
 def keep_of(keep: Keep, config: Config) -> tuple[str, ...]:
     """The names of the outputs of a config, checked."""
     return outputs.check(keep(config) if callable(keep) else keep)
-
-
-def _explained(error: Exception, configs: Iterable[Config]) -> Exception:
-    """What went wrong with an executor, in words that say what to do; any other error as it is."""
-    if isinstance(error, concurrent.futures.BrokenExecutor):
-        return RuntimeError(
-            "a worker process was killed (was the memory full?); what was finished is kept: give the "
-            "same command again, with fewer workers if need be"
-        )
-    if isinstance(error, (pickle.PicklingError, AttributeError)) and any(callable(c.schedule) for c in configs):
-        return ValueError(
-            f"a schedule for other processes must be a function of a module, no lambda and none of a "
-            f"notebook's ({error})"
-        )
-    return error
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """Files that are whole or not there."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -53,3 +54,21 @@ def test_a_killed_writer_leaves_the_file_of_before(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code, file], env=environment).returncode == -9
     assert file.read_text() == "before"
+
+
+def no_locks(monkeypatch):
+    """As a network drive without a lock service answers."""
+
+    def flock(*arguments):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_a_file_system_without_locks_is_named_with_what_to_do(tmp_path, monkeypatch):
+    no_locks(monkeypatch)
+    with (
+        pytest.raises(OSError, match=r"a\.lock could not be locked .*No locks.*disk of this machine"),
+        files.lock(tmp_path / "a.lock"),
+    ):
+        pytest.fail("it holds no lock")

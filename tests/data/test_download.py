@@ -1,5 +1,6 @@
 """Where the images come from: verified, cached, never a wrong file. Small fakes and a local server only."""
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -7,6 +8,7 @@ import json
 import os
 import pickle
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -519,6 +521,36 @@ def test_a_trickle_is_no_progress(tmp_path, server):
     with pytest.raises(TimeoutError, match="only 0 kB/s"):
         download.download(server.url, tmp_path / ARCHIVE, slowest=1000, window=0.3)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_trickle_of_headers_is_no_progress(tmp_path):
+    """A byte every 50 ms, for ten seconds: no single one is waited for long."""
+    over, listening = threading.Event(), socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nX-Slow: ".ljust(200, b"x"):
+                connection.sendall(bytes([byte]))
+                if over.wait(0.05):
+                    break
+
+    threading.Thread(target=answer, daemon=True).start()
+    started = time.monotonic()
+    with listening, pytest.raises(TimeoutError, match="no complete headers within 1 s"):
+        download.download(
+            f"http://127.0.0.1:{listening.getsockname()[1]}", tmp_path / ARCHIVE, patience=0.5, window=0.3
+        )
+    over.set()
+    assert time.monotonic() - started < 5 and not list(tmp_path.iterdir())
+
+
+def test_without_memory_no_other_source_is_asked(tmp_path, arrays, known, server, monkeypatch):
+    server.content = archive(arrays)
+    monkeypatch.setattr(formats, "read", lambda path: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(MemoryError):
+        download.fetch(tmp_path, (remote(server), remote(server)))
+    assert server.asked == 1
 
 
 def test_of_a_download_cut_short_nothing_is_left(tmp_path, server):

@@ -1,3 +1,5 @@
+import re
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -35,6 +37,22 @@ def test_failing_cell_is_named_and_the_half_run_notebook_kept(project, capsys):
     half = nbformat.read(project / "build/smoke/notebooks/09_bad.failed.ipynb", as_version=4)
     assert any("before" in str(cell.get("outputs")) for cell in half.cells)
     assert not (project / "build/smoke/notebooks/09_bad.ipynb").exists()
+
+
+def test_a_notebook_whose_kernel_dies_is_named(project, capsys):
+    write(project, "09_dead", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert cli.main(["notebook", "09_dead", "--profile", "smoke"]) == 1
+    told = capsys.readouterr().err
+    assert "09_dead.ipynb, cell 3: Kernel died" in told and "close other programs and give the same command" in told
+    assert "09_dead.failed.ipynb" in told and "Traceback" not in told
+
+
+def test_one_line_says_what_was_made_and_the_kernel_says_nothing(project, capfd):
+    write(project, "01_good", "1 + 1")
+    assert execution.execute("01_good", "smoke") == 0
+    printed = capfd.readouterr()
+    assert re.fullmatch(r"01_good\.ipynb: 3 cells in \d\d:\d\d, .*/build/smoke/notebooks/01_good\.ipynb\n", printed.out)
+    assert printed.err == ""
 
 
 def test_notebook_runs_with_the_profile_and_is_cleaned(project):

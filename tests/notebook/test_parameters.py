@@ -29,6 +29,7 @@ def test_values_of_the_declared_types_pass():
         ({"epochs": True}, "epochs is a whole number from 0, not True"),
         ({"seeds": -1}, "seeds is a whole number from 0, not -1"),
         ({"profile": 3}, "profile is text, not 3"),
+        ({"profile": []}, r"profile is text, not \[\]"),
         ({"In": ["# Parameters\nepoch = 3\n"]}, "no parameter 'epoch'; choose from profile, epochs, seeds"),
     ],
 )
@@ -84,13 +85,28 @@ def test_choose_names_what_is_known():
     assert parameters.choose("", ("a", "b"), "letters") == ["a", "b"]
     with pytest.raises(ValueError, match="unknown name 'swish' in activations; choose from relu, relu6"):
         parameters.choose("relu, swish", models.ACTIVATIONS, "activations")
-    with pytest.raises(ValueError, match="no list of names"):
+    with pytest.raises(ValueError, match="activations=.* is no list"):
         parameters.choose('["relu"', models.ACTIVATIONS, "activations")
+
+
+@pytest.mark.parametrize("value", ['[["relu"]]', [["relu"]], '{"relu": 1}', "[null]", "[1]", '"relu"'])
+def test_what_is_no_list_of_names_is_one_error(value):
+    with pytest.raises(ValueError, match="unknown name .* in activations; choose from relu, relu6"):
+        parameters.choose(value, models.ACTIVATIONS, "activations")
+
+
+@pytest.mark.parametrize("value", ["[]", "[ ]", [], ",", " ", '[""]'])
+def test_a_list_of_nothing_does_not_mean_all(value):
+    with pytest.raises(ValueError, match="activations=.* names nothing"):
+        parameters.choose(value, models.ACTIVATIONS, "activations")
+    with pytest.raises(ValueError, match="rates=.* names nothing"):
+        parameters.numbers(value, (5,), "rates")
 
 
 def test_numbers_of_a_parameter():
     for value in ("[1e-3, 2]", "0.001,2", [0.001, 2]):
         assert parameters.numbers(value, (5,), "rates") == [0.001, 2]
     assert parameters.numbers("", (5,), "rates") == [5]
-    with pytest.raises(ValueError, match="rates='fast'"):
-        parameters.numbers("fast", (5,), "rates")
+    for value in ("fast", "[[1]]", "[null]", [[1]]):
+        with pytest.raises(ValueError, match=r"rates=.* is no list of numbers"):
+            parameters.numbers(value, (5,), "rates")

@@ -131,7 +131,7 @@ def test_schedule_that_cannot_travel_is_one_clear_error(results):
 
 
 def test_killed_process_pool_says_what_to_do(results):
-    with execution.processes(1) as pool, pytest.raises(RuntimeError, match="same command again"):
+    with pytest.raises(RuntimeError, match="same command again, with fewer workers"), execution.processes(1) as pool:
         future = pool.submit(os._exit, 9)
         future.exception()
         records.get_all([TINY], "tiny", "smoke", executor=pool)

@@ -1,0 +1,88 @@
+"""What `make report` runs and says, in an empty project with a stand-in for Python."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from cifar_helpers.core import paths
+
+# Each call is written down; `notebook` waits as long as wait.txt is there, `pdf` makes the PDF.
+PYTHON = """#!/bin/sh
+echo "$OMP_NUM_THREADS $*" >> calls.txt
+case "$3" in
+notebook) echo $$ >> pids.txt; while [ -e wait.txt ]; do sleep 0.1; done;;
+pdf) mkdir -p build/smoke/report; touch build/smoke/report/report.pdf;;
+esac
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    shutil.copy(paths.ROOT / "Makefile", tmp_path)
+    for file in ("notebooks/01_a.ipynb", "notebooks/02_b.ipynb", "notebooks/07_filters.ipynb", "cifar_helpers/a.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    (tmp_path / "notebooks/08_grad_cam.ipynb").touch()
+    for file in ("report.tex", "references.bib", "original_results.json", "install_latex.sh"):
+        (tmp_path / "report").mkdir(exist_ok=True)
+        (tmp_path / "report" / file).write_text("#!/bin/sh\n")
+        (tmp_path / "report" / file).chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text(PYTHON)
+    (tmp_path / "bin/python").chmod(0o755)
+    return tmp_path
+
+
+def environment(project):
+    return os.environ | {"CONDA_DEFAULT_ENV": "cifar-helpers", "CONDA_PREFIX": str(project), "MAKEFLAGS": ""}
+
+
+def make(project, *arguments):
+    command = ["make", "report", *arguments]
+    return subprocess.run(command, cwd=project, env=environment(project), capture_output=True, text=True)
+
+
+def test_what_was_made_is_summed_up_and_nothing_to_do_names_the_pdf_too(project):
+    done = make(project, "PROFILE=smoke")
+    assert done.returncode == 0 and done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert sorted(line for line in lines if line.startswith("notebook ")) == sorted(
+        f"notebook {number} of 4: {name}"
+        for number, name in enumerate(("08_grad_cam", "07_filters", "01_a", "02_b"), 1)
+    )
+    where = "the PDF: build/smoke/report/report.pdf; the notebooks: build/smoke/notebooks/"
+    assert lines[-2:] == ["made: 08_grad_cam 07_filters 01_a 02_b the PDF", where]
+    assert not any("python" in line for line in lines)  # no recipe
+    assert make(project, "PROFILE=smoke").stdout.splitlines() == ["made: nothing; all was there", where]
+    time.sleep(0.01)
+    (project / "notebooks/01_a.ipynb").touch()
+    assert "made: 01_a the PDF" in make(project, "PROFILE=smoke").stdout
+
+
+@pytest.mark.parametrize("profile", ("smoke ", "smoke quick", "%", "", "huge", "|smoke|"))
+def test_a_profile_that_is_none_is_refused(project, profile):
+    done = make(project, f"PROFILE={profile}")
+    assert done.returncode == 2 and f'PROFILE="{profile}": choose from smoke, quick, full' in done.stderr
+    assert not (project / "build").exists()
+
+
+def test_no_notebook_goes_on_when_make_is_killed(project):
+    (project / "wait.txt").touch()
+    process = subprocess.Popen(["make", "report", "PROFILE=smoke"], cwd=project, env=environment(project))
+    try:
+        end = time.monotonic() + 60
+        while not (project / "pids.txt").exists() or len((project / "pids.txt").read_text().split()) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        time.sleep(0.5)
+        alive = [pid for pid in (project / "pids.txt").read_text().split() if os.path.exists(f"/proc/{pid}")]
+        assert alive == []
+    finally:
+        (project / "wait.txt").unlink()
+        process.kill()

@@ -21,7 +21,7 @@ myst_heading_anchors = 3
 # The figures stand on white: so they are readable on a dark page as well.
 html_theme = "furo"
 if address():  # links from each page to its source
-    html_theme_options = {"source_repository": f"{address()}/", "source_branch": "main", "source_directory": "./"}
+    html_theme_options = {"source_repository": f"{address()}/", "source_branch": "main", "source_directory": ""}
 html_static_path = ["static"]
 html_favicon = "static/favicon.svg"
 html_css_files = ["site.css"]

@@ -54,7 +54,7 @@ def pip(root, *arguments):
 
 def cell(root):
     text = (paths.ROOT / "docs" / "rerun.md").read_text(encoding="utf-8")
-    [found] = re.findall(r"```python\n(import os, sys\n.*?)```", text, re.DOTALL)
+    [found] = re.findall(r"```ipython3\n(import os, sys\n.*?)```", text, re.DOTALL)
     return re.sub(r"(--depth 1) \S+", rf"\1 {(root / 'origin').as_uri()}", found)
 
 

@@ -195,9 +195,7 @@ def _add_predict(commands) -> None:
     )
     command.add_argument("--top", type=int, default=1, help="classes per picture, 1 to 10 (default: 1)")
     network = command.add_mutually_exclusive_group()
-    network.add_argument(
-        "--model", type=_text, metavar="FOLDER", help="a record with weights (default: the best model)"
-    )
+    network.add_argument("--model", type=_text, metavar="FOLDER", help="a record with weights (default: the best)")
     network.add_argument(
         "--weights", type=_text, metavar="FILE", help="a file of pack: a .safetensors, or a .zip for the best in it"
     )

@@ -259,10 +259,7 @@ def command(names: list[str], model: str | None = None, top: int = 1, weights: s
         raise ValueError(f"the number of classes for each picture is 1 to {len(data.CLASSES)}, not {top}")
     if sys.stderr is None:  # closed, as by 2>&-
         sys.stderr = io.StringIO()
-    if weights is not None:
-        run: Run = records.unpack(Path(weights))
-    else:
-        run = best() if model is None else named(model)
+    run: Run = records.unpack(Path(weights)) if weights else best() if model is None else named(model)
     try:
         return _print_classes(run, sources(names), top)
     except BrokenPipeError:  # the reader has seen enough, as in `predict photos/ | head -1`

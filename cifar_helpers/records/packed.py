@@ -49,8 +49,7 @@ def pack(runs: Iterable[Run], path: Path) -> Path:
 def unpack(file: Path) -> Packed:
     """The network of a .safetensors file that `pack` made; of its .zip the one with the highest test accuracy.
 
-    Raises:
-        ValueError: the file is damaged, or is none that `pack` made. OSError: it cannot be read.
+    Raises: ValueError where the file is damaged or none that `pack` made, OSError where it cannot be read.
     """
     content, name = file.read_bytes(), file
     try:

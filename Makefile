@@ -4,6 +4,7 @@
 # make test-lab                 JupyterLab in a browser: all cells run, each control moved
 # make lab                      JupyterLab, on a page that lists the notebooks
 # make html                     the notebooks as a small site, from their stored outputs
+# make badges                   badges and links for the address in pyproject.toml
 # make clean                    remove build/: every result but the committed ones
 
 PROFILE ?= full
@@ -44,7 +45,7 @@ CODE := $(shell find cifar_helpers -name "*.py" -o -name "*.json")
 WORKERS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
-.PHONY: report test test-lab lab html clean
+.PHONY: report test test-lab lab html badges clean
 .DELETE_ON_ERROR:
 
 # Recipes add to MADE. They begin with exec, where they would need a shell: one that is killed leaves its child alive.
@@ -110,6 +111,9 @@ lab: $(SETUP)
 html: $(TEST_SETUP)
 	sphinx-build -q -W -c site -b html -d build/site-cache . build/site
 	@echo build/site/index.html
+
+badges:
+	$(PYTHON) site/badges.py
 
 clean:
 	rm -rf build

@@ -1,4 +1,4 @@
-"""The command line: cifar-helpers train | search | predict | data | notebook | pdf, see --help.
+"""The command line: cifar-helpers train | search | predict | pack | data | notebook | pdf, see --help.
 
 Each command is a function that adds its parser and, below it, one that does it. What takes seconds to import (torch) is
 imported when a command runs.
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cifar-helpers", description=ABOUT)
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
-    for add in (_add_train, _add_search, _add_predict, _add_data, _add_notebook, _add_pdf):
+    for add in (_add_train, _add_search, _add_predict, _add_pack, _add_data, _add_notebook, _add_pdf):
         add(commands)
     options = parser.parse_args(arguments)
     if folder := os.environ.get("CIFAR_DATA"):  # a notebook's kernel may have another working directory
@@ -205,15 +205,41 @@ def _add_predict(commands) -> None:
         "pictures", nargs="+", metavar="picture", help="files, folders, or - for a picture on standard input"
     )
     command.add_argument("--top", type=int, default=1, help="classes per picture, 1 to 10 (default: 1)")
-    command.add_argument(
-        "--model", type=_text, metavar="FOLDER", help="a record with weights (default: the best model)"
+    network = command.add_mutually_exclusive_group()
+    network.add_argument("--model", type=_text, metavar="FOLDER", help="a record with weights (default: the best)")
+    network.add_argument(
+        "--weights", type=_text, metavar="FILE", help="a file of pack: a .safetensors, or a .zip for the best in it"
     )
 
 
 def _predict(options) -> int:
     from cifar_helpers import predict
 
-    return predict.command(options.pictures, options.model, options.top)
+    return predict.command(options.pictures, options.model, options.top, options.weights)
+
+
+def _add_pack(commands) -> None:
+    command = _add(commands, "pack", _pack, "write the weights that records hold into one .zip, with checksums")
+    command.add_argument("experiments", nargs="*", metavar="experiment", help="default: those of Table 1")
+    _add_profile(command)
+
+
+def _pack(options) -> int:
+    from cifar_helpers import experiments, records
+    from cifar_helpers.core import paths
+
+    profile = experiments.profile(options.profile)
+    names = options.experiments or ["table_1", "table_1_head_rate", "table_1_seeds"]
+    configs = dict.fromkeys(config for name in names for config in experiments.configs(name, profile))
+    runs = [run for config in configs if (run := records.find(config, profile, keep=["weights"]))]
+    if not runs:
+        some = sorted({file.parent.parent.name for file in paths.runs(profile).glob("*/*/weights.safetensors")})
+        raise ValueError(
+            f"no run of {', '.join(names)} has weights; experiments with some: {', '.join(some) or 'none'}"
+        )
+    file = records.pack(runs, paths.CHECKPOINTS.with_name(f"weights-{profile}.zip"))
+    print(*(f"{run.folder.name}, {run.folder.parent.name}" for run in runs), file, sep="\n")
+    return 0
 
 
 def _add_data(commands) -> None:

@@ -230,10 +230,11 @@ def table(run: Run, names: list[str], images: np.ndarray, top: int = 1) -> pd.Da
     return pd.DataFrame(rows, columns=["picture", "class", "probability"])
 
 
-def command(names: list[str], model: str | None = None, top: int = 1) -> int:
+def command(names: list[str], model: str | None = None, top: int = 1, weights: str | None = None) -> int:
     """Print the `top` most probable classes of each picture: `python -m cifar_helpers predict`.
 
-    names: files, folders, "-" for standard input. model: a record's folder (default: the best). Answers go to standard
+    names: files, folders, "-" for standard input. model: a record's folder (default: the best).
+    weights: in its place a file of `pack`. Answers go to standard
     output; the network, its classes and what is wrong to standard error. A picture that cannot be read is named there,
     and the others get their answer.
 
@@ -241,7 +242,7 @@ def command(names: list[str], model: str | None = None, top: int = 1) -> int:
     """
     if not 1 <= top <= len(data.CLASSES):
         raise ValueError(f"the number of classes for each picture is 1 to {len(data.CLASSES)}, not {top}")
-    run = best() if model is None else named(model)
+    run: Run = records.unpack(Path(weights)) if weights else best() if model is None else named(model)
     try:
         return _print_classes(run, sources(names), top)
     except BrokenPipeError:  # the reader has seen enough, as in `predict photos/ | head -1`

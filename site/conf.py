@@ -1,5 +1,11 @@
 """`make html`: README and notebooks as a small site, from the stored outputs. Nothing is run."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from badges import address  # noqa: E402
+
 project = "Five networks on CIFAR-10"
 author = "the contributors"
 project_copyright = author
@@ -16,6 +22,8 @@ myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 # The figures stand on white: so they are readable on a dark page as well.
 html_theme = "furo"
+if address():  # links from each page to its source
+    html_theme_options = {"source_repository": f"{address()}/", "source_branch": "main", "source_directory": ""}
 html_static_path = ["static"]
 html_favicon = "static/favicon.svg"
 html_css_files = ["site.css"]

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import re
+import subprocess
 import tomllib
 
 import nbformat
@@ -50,6 +51,17 @@ def test_latex_packages_are_the_same_everywhere():
 
     for file in ("Makefile", "report/install_latex.sh", "docs/rerun.md"):
         assert LATEX_PACKAGES in (paths.ROOT / file).read_text(), file
+
+
+def test_checks_on_github_and_the_container_run_what_the_makefile_has():
+    jobs = yaml.safe_load((paths.ROOT / ".github/workflows/test.yml").read_text())["jobs"]
+    runs = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    assert "make test" in runs["test"] and runs["site"] == ["make html"] and runs["publish"] == []
+    assert jobs["test"]["strategy"]["matrix"]["python"][0] == PROJECT["requires-python"].removeprefix(">=")
+    container = json.loads((paths.ROOT / ".devcontainer/devcontainer.json").read_text())
+    commands = " ".join([*itertools.chain(*runs.values()), container["postCreateCommand"]])
+    for target in set(re.findall(r"make (\S+)", commands)):
+        subprocess.run(["make", "--dry-run", target], cwd=paths.ROOT, stdout=subprocess.PIPE, check=True)
 
 
 def test_no_profile_but_full_writes_where_results_are_committed():

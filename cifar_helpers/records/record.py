@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from cifar_helpers import models, train
 from cifar_helpers.core import files, paths, profiles
@@ -67,22 +68,25 @@ class Run:
 
     def model(self) -> models.Network:
         """The trained network in evaluation mode, float32 from half-precision weights."""
-        config, file = self.config, self.weights
+        file = self.weights
         try:
             weights = load_file(file)
         except SafetensorError as error:  # of a record without checksums
             raise DamagedRecord(file, error) from error
-        model = train.network(config)
-        model.load_state_dict(
-            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-        )
-        return model.eval()
+        return with_weights(self.config, weights)
 
     def _file(self, name: str) -> Path:
         """The file of an output. FileNotFoundError: it was not kept. DamagedRecord: its checksum is wrong."""
         if name not in self.keep:
             raise FileNotFoundError(f'{self.folder.name} has no {name}: train it with keep=["{name}"]')
         return checksums.checked(self.folder / file_name(name))
+
+
+def with_weights(config: Config, weights: dict[str, Tensor]) -> models.Network:
+    """A config's network in evaluation mode, float32, with these tensors. RuntimeError where they do not fit."""
+    model = train.network(config)
+    model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
+    return model.eval()
 
 
 def file_name(output: str) -> str:
@@ -108,7 +112,7 @@ def find(config: Config, profile: str | None = None, keep: Iterable[str] = ()) -
     """
     keep = outputs.check(keep)
     for folder in sorted(paths.runs(profiles.profile(profile)).glob(f"*/{config.name}-{config.hash}")):
-        _check_network(run := load(folder), config)
+        check_network(run := load(folder), config)
         if set(keep) <= set(run.keep):
             for name in keep:
                 if not (file := folder / file_name(name)).exists():
@@ -121,7 +125,7 @@ class OtherNetwork(ValueError):
     """A record is of a network that had the same name and other parameters."""
 
 
-def _check_network(run: Run, config: Config) -> None:
+def check_network(run: Run, config: Config) -> None:
     names = ("model", "activation", "hidden", "dropout", "width", "batch_norm")
     shape = Config(**{name: getattr(config, name) for name in names})
     digits, parameters = _today(FAMILIES[config.model], shape)

@@ -85,7 +85,7 @@ def fast_wide(profile: str, epochs: int = 0) -> list[Config]:
 
 
 def ideas(base: Config) -> dict[str, dict]:
-    """The ideas of the fast network, and what takes each out. Without Muon, all rates are those of airbench94."""
+    """The ideas of the fast network, and what takes each out. Without Muon, the rates are those of airbench94."""
     rate = round(1.5e-3 * base.batch_size, 6)
     return {
         "small images first": dict(small_share=0.0),
@@ -97,8 +97,6 @@ def ideas(base: Config) -> dict[str, dict]:
         "Muon": dict(
             optimizer="sgd",
             learning_rate=rate,
-            head_rate=rate,
-            bias_rate=round(64 * rate, 6),
             momentum=0.85,
             schedule="one_cycle",
             weight_decay=round(base.weight_decay * base.learning_rate / rate, 6),

@@ -3,7 +3,8 @@
 ipywidgets.interact would do, but for the way in which it fills its Output widget: notebooks that are executed without a
 front end (papermill, nbconvert) now and then hang on it (github.com/jupyter/nbclient/issues/312), and keep no picture
 for a page without a kernel. Here the Output widget is filled by its state, which a page that is loaded again gets from
-the kernel, and the first picture is stored beside it.
+the kernel. The first picture is stored as well. It stands in for the controls in a notebook that is opened without the
+kernel that made them.
 """
 
 from collections.abc import Callable
@@ -11,12 +12,15 @@ from collections.abc import Callable
 import ipywidgets
 import matplotlib.pyplot as plt
 from IPython.core.formatters import format_display_data
-from IPython.display import Markdown, display
+from IPython.display import HTML, display
 
-NOTE = (
-    "The controls work only while the notebook runs. If they are missing or do nothing, choose *Run > Run All Cells*"
-    " in JupyterLab."
-)
+# In JupyterLab the stored picture is hidden behind living controls, and so is the error in the place of dead ones.
+NOTE = """<p><em>The controls work only while the notebook runs. If they are missing or do nothing, choose
+<b>Run &gt; Run All Cells</b> in JupyterLab.</em></p>
+<style>
+.jp-OutputArea-child:has(.widget-vbox) + .jp-OutputArea-child { display: none; }
+.jp-OutputArea-output.jupyter-widgets:not(:has(*)) { display: none; }
+</style>"""
 
 
 def play(draw: Callable, **controls: ipywidgets.Widget) -> None:
@@ -36,7 +40,7 @@ def play(draw: Callable, **controls: ipywidgets.Widget) -> None:
         control.description = control.description or name.replace("_", " ")
         control.observe(redraw, names="value")
     redraw()
-    views, _ = format_display_data(ipywidgets.VBox([*controls.values(), picture]))
     first = picture.outputs[0]
-    display(views | first["data"], metadata=first["metadata"], raw=True)
-    display(Markdown(NOTE))
+    display(ipywidgets.VBox([*controls.values(), picture]))
+    display(first["data"], metadata=first["metadata"], raw=True)
+    display(HTML(NOTE))

@@ -98,8 +98,7 @@ def clean(path: Path) -> None:
     """Strip what changes with each run or names a machine; keep outputs, execution counts and parameters.
 
     papermill's injected cell goes too, so that the file can be run again with other parameters.
-    Views of widgets go: without a kernel JupyterLab shows an error in their place, and each run gives them other names.
-    A picture that is stored with the view stays.
+    Widgets go: without a kernel JupyterLab shows an error in their place, and each run gives them other names.
     """
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
@@ -108,9 +107,8 @@ def clean(path: Path) -> None:
             metadata.pop(key, None)
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
-        cell.outputs = [output for output in cell.outputs if set(output.get("data", ())) - {"text/plain"} != {WIDGET}]
+        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
         for output in cell.outputs:
-            output.get("data", {}).pop(WIDGET, None)
             if "execution_count" in output:
                 output.execution_count = count
     nbformat.write(notebook, path)

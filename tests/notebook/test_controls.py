@@ -3,7 +3,6 @@ import matplotlib.pyplot as plt
 import pytest
 
 from cifar_helpers.notebook import controls
-from cifar_helpers.notebook.execution import WIDGET
 
 
 @pytest.fixture
@@ -30,12 +29,12 @@ def test_changing_a_control_redraws_in_place(page):
     assert [text(picture) for picture in pictures] == [["'b 0.75'"]]
 
 
-def test_first_picture_is_stored_with_the_view_and_says_how_to_get_the_controls(page):
-    """A page without the kernel, and without widgets, shows what stands beside their view."""
-    shown, _ = page
+def test_first_picture_is_stored_and_a_line_says_how_to_get_the_controls(page):
+    """For a page without the kernel, or without widgets."""
+    shown, pictures = page
     controls.play(lambda number: f"picture {number}", number=ipywidgets.IntSlider(1, max=3))
-    stored, note = shown
-    assert stored["text/plain"] == "'picture 1'" and stored[WIDGET]["model_id"]
+    box, stored, note = shown
+    assert box.children[-1] is pictures[0] and stored["text/plain"] == "'picture 1'"
     assert "Run All Cells" in note.data
 
 

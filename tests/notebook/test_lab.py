@@ -121,7 +121,7 @@ def picture() -> dict:
 
 
 def move(page, control) -> None:
-    """Another value of a control: all entries but the last (or all), the entry before, the next steps, the other state."""
+    """Another value: all entries but the last (or all), the entry before, the next steps, the other state."""
     if control.locator("select[multiple]").count():
         count = control.locator("option").count()
         some = max(1, count - 1)

@@ -121,10 +121,12 @@ def picture() -> dict:
 
 
 def move(page, control) -> None:
-    """Another value of a control: all entries but the last, the entry before, the next steps, the other state."""
+    """Another value: all entries but the last (or all), the entry before, the next steps, the other state."""
     if control.locator("select[multiple]").count():
         count = control.locator("option").count()
-        control.locator("select").select_option(index=list(range(max(1, count - 1))))
+        some = max(1, count - 1)
+        already = control.locator("select").evaluate("list => list.selectedOptions.length") == some
+        control.locator("select").select_option(index=list(range(count if already else some)))
     elif control.locator("select").count():
         chosen, count = control.locator("select").evaluate("list => [list.selectedIndex, list.options.length]")
         assert chosen >= 0, "no entry is chosen: the menu looks empty"

@@ -364,7 +364,7 @@ def test_read_only_checkout_shows_its_records_and_says_that_it_cannot_be_written
             folder.chmod(0o755)
     codes, shown = json.loads(out.splitlines()[-1]) if out else (None, None)
     assert codes == [0, 1, 1, 1, 1], error
-    assert shown > 0 and out.count("full table_1_recipe ") == 8
+    assert shown > 0 and out.count("full table_1_recipe, run ") == 8
     told = error.splitlines()
     assert len(told) == 4
     places = ("build/smoke/runs/grad_cam_networks", "build/smoke/runs/search", "notebooks", "build/full")

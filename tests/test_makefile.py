@@ -38,7 +38,12 @@ def project(tmp_path):
 
 
 def environment(project):
-    return os.environ | {"CONDA_DEFAULT_ENV": "cifar-helpers", "CONDA_PREFIX": str(project), "MAKEFLAGS": ""}
+    return os.environ | {
+        "CONDA_DEFAULT_ENV": "cifar-helpers",
+        "CONDA_PREFIX": str(project),
+        "MAKEFLAGS": "",
+        "MAKELEVEL": "0",
+    }
 
 
 def make(project, *arguments):

@@ -102,7 +102,8 @@ def test_a_line_registers_an_experiment_and_train_without_names_takes_it(results
 
     assert experiments.configs("mine", "smoke") == mine("smoke")
     assert cli.main(["train", "--profile", "smoke"]) == 0
-    assert "smoke mine resnet18-seed0-" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "smoke mine, run 1 of 1" in out and ": resnet18-seed0-" in out
 
 
 def test_sweeps_come_before_what_reads_them():

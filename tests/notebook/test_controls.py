@@ -1,8 +1,16 @@
 import ipywidgets
 import matplotlib.pyplot as plt
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from cifar_helpers.notebook import controls
+
+
+@pytest.fixture(autouse=True)
+def no_shell_stays():
+    """Formatting what is displayed makes IPython's shell, which other tests must not find."""
+    yield
+    InteractiveShell.clear_instance()
 
 
 @pytest.fixture

@@ -154,12 +154,13 @@ def test_start_page_links_the_notebooks_in_order(address):
         shut_down(page)
 
 
-def check_controls(page, which=slice(None)) -> None:
-    """Each control, or some of them, is set to another value, and the picture of its cell becomes another."""
+def check_controls(page, one: bool = False) -> None:
+    """Each control, or one of each cell, is set to another value, and the picture of its cell becomes another."""
     cells = page.locator(".jp-CodeCell:has(.widget-vbox)")
     assert cells.count() >= 1
     for cell in cells.all():
-        for control in cell.locator(CONTROL).all()[which]:
+        all_of_cell = cell.locator(CONTROL).all()
+        for control in all_of_cell[-2:][:1] if one else all_of_cell:  # an upload hides the effect of the first
             idle(page)  # the last control's picture is there: it is not taken for this one's
             before = cell.evaluate(SHOWN)
             move(page, control)
@@ -182,7 +183,7 @@ def test_notebook_runs_and_each_control_changes_its_picture(address, path):
         save(page)
         page.reload()
         page.locator(CONTROL).first.wait_for()
-        check_controls(page, slice(1))
+        check_controls(page, one=True)
         save(page)
         shut_down(page)
         open_lab(page, address, path.name)

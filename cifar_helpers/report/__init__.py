@@ -6,7 +6,7 @@ than once.
 """
 
 from .checks import checks
-from .claims import save_claims
+from .claims import show_claims
 from .figures import save_figure
 from .numbers import save_numbers
 from .pdf import build_pdf

@@ -7,17 +7,20 @@ import pandas as pd
 from cifar_helpers import experiments
 from cifar_helpers.core import files, paths
 from cifar_helpers.report import generated
+from cifar_helpers.report.show import display_table
 
 CLAIM = ["The original says", "These runs", "Effect", "Could its evidence show it?"]
 
 
-def save_claims(claims: list[tuple[str, str, str, str]], name: str, profile: str) -> None:
-    """Write generated/<name>.csv ("03_conclusions"): conclusions of the original, in the columns of CLAIM.
+def show_claims(claims: list[tuple[str, str, str, str]], name: str, profile: str) -> None:
+    """Write generated/<name>.csv ("03_conclusions"): conclusions of the original, in the columns of CLAIM; display it.
 
     An effect is a difference with its interval, as text. `conclusions` puts those of all notebooks together.
     """
     generated.check_name(name)
-    files.write(paths.generated(profile) / f"{name}.csv", pd.DataFrame(claims, columns=CLAIM).to_csv(index=False))
+    table = pd.DataFrame(claims, columns=CLAIM)
+    files.write(paths.generated(profile) / f"{name}.csv", table.to_csv(index=False))
+    display_table(table, name)
 
 
 def conclusions(profile: str) -> pd.DataFrame:

@@ -24,10 +24,14 @@ def show(thing: Figure | pd.DataFrame, name: str, profile: str, caption: str = "
         plt.close(thing)  # what is still open is shown a second time at the end of the cell
     elif isinstance(thing, pd.DataFrame):
         save_table(thing, name, profile, caption, **options)
-        # without the text of a Styler, which is its place in memory: another one in every run
-        display({"text/html": styled(thing, name, **options).to_html()}, raw=True)
+        display_table(thing, name, **options)
     else:
         raise TypeError(f"show() takes a figure or a table, not {type(thing).__name__}")
+
+
+def display_table(frame: pd.DataFrame, name: str, **options) -> None:
+    # without the text of a Styler, which is its place in memory: another one in every run
+    display({"text/html": styled(frame, name, **options).to_html()}, raw=True)
 
 
 def styled(frame: pd.DataFrame, name: str, column_format: str | None = None, **options):

@@ -7,10 +7,10 @@ from cifar_helpers.report import claims
 
 
 def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
-    report.save_claims(
+    report.show_claims(
         [("A loss is best", "holds", "+1.00 [+0.50 to +1.50]", "No: one run.")], "04_conclusions", "full"
     )
-    report.save_claims([("ReLU | is fast", "undecided", "+0.10", "No.")], "03_conclusions", "full")
+    report.show_claims([("ReLU | is fast", "undecided", "+0.10", "No.")], "03_conclusions", "full")
     readme = root / "README.md"
     readme.write_text("# Title\n<!-- conclusions -->\nold\n<!-- end of conclusions -->\nafter\n")
     claims.write_conclusions(readme)
@@ -46,7 +46,7 @@ def test_verdicts_on_the_conclusions_are_counted(root):
         "no reason: one function",
     ]
     rows = [("claim", verdict, "+1 [+0 to +2]", "No.") for verdict in verdicts]
-    report.save_claims(rows, "03_conclusions", "quick")
+    report.show_claims(rows, "03_conclusions", "quick")
     counts = {
         name.removeprefix("conclusions"): count for name, count in claims.verdicts(claims.conclusions("quick")).items()
     }

@@ -59,7 +59,7 @@ def test_file_that_no_notebook_owns_is_refused(root, name):
     for save in (
         lambda: report.save_table(pd.DataFrame({"a": [1]}), name, "quick"),
         lambda: report.save_numbers({"a": 1}, name, "quick"),
-        lambda: report.save_claims([], name, "quick"),
+        lambda: report.show_claims([], name, "quick"),
     ):
         with pytest.raises(ValueError, match="cannot name a file"):
             save()

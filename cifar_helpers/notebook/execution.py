@@ -61,6 +61,7 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
         return 1
 
     options: dict = dict(progress_bar=False, on_cell_start=show, shutdown_kernel="immediate")
+    options |= dict(coalesce_streams=True)  # else it is a matter of time whether two prints are one output
     options |= dict(extra_arguments=["--log-level=ERROR"])  # else it warns that its messages are not encrypted
     options |= dict(parameters={"profile": profile}, cwd=source.parent, kernel_name="python3", start_timeout=180)
     try:

@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from cifar_helpers import report
 from cifar_helpers.core import paths
-from cifar_helpers.report import generated, pdf
+from cifar_helpers.report import figures, generated, pdf
 
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is missing: see README.md")
 
@@ -103,6 +103,18 @@ def filled(page):
     return (top - min(y for y in lowest if y > bottom - 5)) / (top - bottom)
 
 
+def placed(page):
+    """The figures of a page by their files, each with the factor by which it is scaled."""
+    own, scales = page["/Resources"].get("/XObject", {}), {}
+
+    def before(operator, operands, cm, tm):
+        if operator == b"Do" and (file := own.get(operands[0], {}).get("/PTEX.FileName")):
+            scales[os.path.basename(str(file))] = cm[0]
+
+    page.extract_text(visitor_operand_before=before)
+    return scales
+
+
 @pytest.fixture
 def committed(tmp_path, monkeypatch):
     """What is committed for the report, in a folder whose name LaTeX and bibtex would read as something else."""
@@ -136,6 +148,11 @@ def test_published_pdf_has_no_gap_and_survives_what_killed_runs_leave(committed,
     pages = PdfReader(file).pages
     assert all(embedded(page["/Resources"]) for page in pages)
     assert all(filled(page) >= 0.5 for page in pages[:-1])
+    scales = {name: scale for page in pages for name, scale in placed(page).items()}
+    for name, scale in scales.items():  # what figures.py enlarges text by
+        size = PdfReader(committed / "figures" / name).pages[0].mediabox[2:]
+        assert scale == pytest.approx(figures.printed_scale(*map(float, size)), rel=0.02), name
+    assert len(scales) > 30
     assert "??" not in text and "not yet run:" not in text
     assert "yellow" not in (committed / "report/report.tex").read_text()
     assert "U+4E2D U+1F642 & 50 %" in text.replace("\n", " ")
@@ -173,7 +190,9 @@ def test_what_has_a_caption_of_its_own_stands_in_the_appendix(root, figure):
     report.save_figure(figure, "11_batch_sizes", "quick", caption="Half of the batch & 50 % of the steps.")
     report.save_table(pd.DataFrame({"Batch": [64]}), "11_batches", "quick", caption="Batches.")
     report.save_table(pd.DataFrame({"Batch": [77]}), "11_left_out", "quick")
-    text = text_of(report.build_pdf("quick"))
+    file = report.build_pdf("quick")
+    text, content = text_of(file), file.read_bytes()
+    assert report.build_pdf("quick").read_bytes() == content  # no date, no random number
     last = text[text.index("All runs") :].replace("\n", " ")
     assert "Half of the batch & 50 % of the steps. Notebook 11." in last and "Batches. Notebook 11." in last
     assert "77" not in last and "Further figures and tables" in last

@@ -36,10 +36,8 @@ def pack(runs: Iterable[Run], path: Path) -> Path:
     sums = ""
     with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for run in runs:
-            content, name = (
-                save(load_file(run.weights), {"run": json.dumps(run.record)}),
-                f"{run.folder.name}.safetensors",
-            )
+            name = f"{run.folder.name}.safetensors"
+            content = save(load_file(run.weights), {"run": json.dumps(run.record)})
             archive.writestr(zipfile.ZipInfo(name), content)
             sums += f"{hashlib.sha256(content).hexdigest()}  {name}\n"
         archive.writestr(zipfile.ZipInfo(SUMS), sums)
@@ -77,7 +75,7 @@ def _networks(content: bytes) -> dict[str, bytes]:
 
 def _record(content: bytes) -> dict:
     """The run.json in the metadata of a .safetensors file, which are JSON after eight bytes that give its length."""
-    load(content)  # an error where it is not such a file
+    load(content)  # says what is wrong where it is not such a file
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     record = json.loads(header.get("__metadata__", {}).get("run", "{}"))
     if not {"config", "parameters", "profile", "synthetic"} <= set(record):

@@ -19,7 +19,10 @@ def subset(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     return np.sort(order[:count])
 
 
-def split(labels: np.ndarray, validation: int = 5000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+VALIDATION_IMAGES = 5000  # of the 50,000 training images
+
+
+def split(labels: np.ndarray, validation: int = VALIDATION_IMAGES, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Sorted (train, validation) indices: validation has equal classes, train is the rest.
 
     For choosing between networks or settings; the test set is for reporting only.

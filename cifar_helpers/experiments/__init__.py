@@ -22,9 +22,9 @@ from cifar_helpers.experiments.registry import (
     missing,
     recorded,
 )
-from cifar_helpers.experiments.baseline import RATES, SEEDS, SWEEP_SEEDS, ablation, each_seed, label, rates
+from cifar_helpers.experiments.baseline import RATES, SEEDS, SWEEP_SEEDS, ablation, each_seed, label, rates, ten_epochs
 from cifar_helpers.experiments.choices import best_rates
-from cifar_helpers.experiments.settings import settings
+from cifar_helpers.experiments.settings import scale, settings
 from cifar_helpers.experiments.architectures import (
     FIRST_PER_FEATURE,
     PER_FEATURE,
@@ -39,7 +39,7 @@ from cifar_helpers.experiments.architectures import (
     table_1_seeds,
 )
 from cifar_helpers.experiments.grad_cam import grad_cam_networks
-from cifar_helpers.experiments.activations import activations, activations_others
+from cifar_helpers.experiments.activations import activation_rates, activations, activations_others
 from cifar_helpers.experiments.losses import (
     best_strengths,
     loss_rates,

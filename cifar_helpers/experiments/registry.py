@@ -15,7 +15,9 @@ EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of the 
 KEEP: dict[str, Keep] = {}
 # of the full profile only: smaller ones show or train what their notebooks need, or nothing of the kind
 FULL_ONLY = (
+    "activation_rates",
     "fast_ablation",
+    "fast_without_muon",
     "overfitting_strengths",
     "search_best",
     "table_1_head_rate",

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar_helpers import experiments
 from cifar_helpers.core import files, paths
 from cifar_helpers.report import generated
 from cifar_helpers.report.show import display_table
@@ -39,8 +38,12 @@ def write_conclusions(readme: Path) -> None:
     _, end, after = rest.partition("<!-- end of conclusions -->")
     if not end:
         raise ValueError(f"{readme} has lost the comments between which the conclusions stand")
-    note = f"The ablations: {experiments.settings(experiments.activations('full'))}"
-    files.write(readme, before + "\n".join(["<!-- conclusions -->", *lines, "", note, end]) + after)
+    count = verdicts(found)
+    said = (
+        f"Of {count['conclusionsCount']} conclusions, {count['conclusionsHold'] + count['conclusionsPart']} hold, "
+        f"{count['conclusionsFall']} are contradicted, and {count['conclusionsOpen']} stay undecided."
+    )
+    files.write(readme, before + "\n".join(["<!-- conclusions -->", said, "", *lines, end]) + after)
 
 
 def verdicts(found: pd.DataFrame) -> dict[str, int]:

@@ -7,7 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from cifar_helpers import experiments
 from cifar_helpers.core import files, paths
+from cifar_helpers.data.splits import VALIDATION_IMAGES
 from cifar_helpers.report import generated, runs_table
 from cifar_helpers.report.claims import CLAIM, conclusions, verdicts
 from cifar_helpers.report.numbers import macros
@@ -113,7 +115,7 @@ def _inputs(profile: str) -> str:
 
 
 def pipeline_numbers(profile: str) -> dict[str, str | int | float]:
-    """The numbers that no notebook writes: the original's that our sentences quote, all runs, and the verdicts."""
+    """The numbers that no notebook writes: the original's that our sentences quote, settings, all runs, verdicts."""
     original = json.loads((paths.ROOT / "report" / "original_results.json").read_text(encoding="utf-8"))
     best, norm = original["table_2"], original["batch_norm"]
     numbers = {
@@ -126,6 +128,22 @@ def pipeline_numbers(profile: str) -> dict[str, str | int | float]:
         "originalNormSteps": norm["steps"],
         "originalNormRates": ", ".join(f"{rate:g}" for rate in sorted(norm["learning_rates"])),
     }
+    numbers |= _settings(profile)
     found, runs = conclusions(profile), runs_table.runs_index(profile)
     numbers |= {"runCount": len(runs), "runHours": f"{runs['seconds'].sum() / 3600:.0f}"}
     return numbers | (verdicts(found) if len(found) else {})
+
+
+def _settings(profile: str) -> dict[str, str | int]:
+    """How the ablations are trained, and on how many images choices are made."""
+    usual, others = experiments.losses(profile)[0], experiments.activations_others(profile)[0]
+    return {
+        "validationImages": VALIDATION_IMAGES,
+        "ablationTrainImages": usual.images or "all",
+        "ablationEpochs": usual.epochs,
+        "ablationRate": f"{usual.learning_rate:g}",
+        "ablationBatch": usual.batch_size,
+        "ablationMomentum": f"{usual.momentum:g}",
+        "ablationDecay": f"{usual.weight_decay:g}",
+        "activationsOthersEpochs": others.epochs,
+    }

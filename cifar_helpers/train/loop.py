@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cifar_helpers import data, models
 from cifar_helpers.core.progress import bar
 from cifar_helpers.data.batches import Batches
+from cifar_helpers.data.splits import VALIDATION_IMAGES
 from cifar_helpers.models.fast_cnn import Whitening
 from cifar_helpers.train import checkpoint as checkpoints
 from cifar_helpers.train import cost, cpu, outputs, schedules
@@ -141,7 +142,7 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
     images, labels = cifar.train_images, cifar.train_labels
     other_images, other_labels = cifar.test_images, cifar.test_labels
     if config.evaluate == "validation":
-        train, rest = data.split(labels, validation=min(5000, len(labels) // 10))
+        train, rest = data.split(labels, validation=min(VALIDATION_IMAGES, len(labels) // 10))
         other_images, other_labels, images, labels = images[rest], labels[rest], images[train], labels[train]
     if config.images is not None:
         chosen = data.subset(labels, config.images)

@@ -26,6 +26,13 @@ def test_one_record_of_the_baseline_serves_every_ablation():
     assert len(set.intersection(*first.values())) == 3
 
 
+def test_the_rate_of_ten_epochs_is_the_one_that_its_sweep_found_best():
+    best = experiments.best_rates(experiments.ten_epoch_rates("full"), "optimizer", "ten_epoch_rates", "full")
+    assert experiments.ten_epochs("full").learning_rate == best["sgd"]
+    assert experiments.ten_epochs("full").epochs == 10 and experiments.ten_epochs("full", 4).epochs == 4
+    assert experiments.ten_epochs("quick") == experiments.ablation("quick")
+
+
 def test_ablations_change_one_thing():
     base = experiments.ablation("quick")
     for config in experiments.activations("quick") + experiments.losses("quick") + experiments.schedules("quick"):

@@ -38,3 +38,8 @@ def test_no_runs_is_an_error():
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
 def test_every_experiment_can_be_described(name):
     assert "epoch" in experiments.settings(experiments.configs(name, "full"))
+
+
+def test_the_scale_is_epochs_and_seeds():
+    assert experiments.scale([Config("dla", epochs=10, seed=seed) for seed in range(3)]) == "10 epochs, 3 seeds"
+    assert experiments.scale([Config("dla", epochs=1)]) == "1 epoch, 1 seed"

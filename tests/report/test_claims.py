@@ -18,14 +18,12 @@ def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
     assert readme.read_text().splitlines() == [
         "# Title",
         "<!-- conclusions -->",
+        "Of 2 conclusions, 1 hold, 0 are contradicted, and 1 stay undecided.",
+        "",
         "| The original says | These runs | Effect | Could its evidence show it? |",
         "| --- | --- | --- | --- |",
         "| ReLU / is fast | undecided | +0.10 | No. |",
         "| A loss is best | holds | +1.00 [+0.50 to +1.50] | No: one run. |",
-        "",
-        "The ablations: ResNet18 with 0.25 times its filters, trained on all training images for 3 epochs in batches "
-        "of 128; SGD with momentum 0.9, rate 0.1, one-cycle schedule; 3 seeds; accuracy on the test images. The runs "
-        "differ in: activation.",
         "<!-- end of conclusions -->",
         "after",
     ]

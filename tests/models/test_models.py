@@ -1,10 +1,5 @@
 """Sizes, shapes, and that an option reaches every place of every network."""
 
-import os
-import shutil
-import subprocess
-import sys
-import textwrap
 from collections import Counter
 
 import pytest
@@ -13,7 +8,6 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cifar_helpers import models
-from cifar_helpers.core import paths
 from cifar_helpers.models.fast_cnn import IdentityConv, Whitening
 from cifar_helpers.models.network import Shift
 
@@ -264,20 +258,3 @@ def test_errors_name_the_choices(options, words):
     with pytest.raises(ValueError) as error:
         models.build(**{"name": "resnet18"} | options)
     assert all(word in str(error.value) for word in words)
-
-
-def test_a_file_in_the_folder_is_a_network(tmp_path):
-    """In a process of its own, with the file that docs/extend.md shows."""
-    text = (paths.ROOT / "docs/extend.md").read_text()
-    source = textwrap.dedent(text.split("cifar_helpers/models/tiny.py`:\n  ```python\n")[1].split("  ```")[0])
-    shutil.copytree(paths.ROOT / "cifar_helpers", tmp_path / "cifar_helpers")
-    (tmp_path / "cifar_helpers/models/tiny.py").write_text(source)
-    code = """if True:
-        import torch
-        from cifar_helpers import models, train
-        assert models.TITLES["tiny"] == "Tiny" and train.Config(model="tiny")
-        network = models.build("tiny", width=0.5, activation="elu", hidden=(8,))
-        assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10) and len(models.stages(network)) == 4"""
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, check=True, env=os.environ | {"PYTHONPATH": str(tmp_path)}
-    )

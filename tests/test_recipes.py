@@ -117,8 +117,13 @@ def test_what_the_recipes_add_is_well_formed(copy):
 
 
 def test_tests_take_what_the_recipes_add(copy):
-    wanted = "tiny or cover or one_thing or same_seeds"
-    files = ("models/test_models.py", "experiments/test_experiments.py", "experiments/test_head_rate.py")
+    wanted = "tiny or mish or cover or one_thing or same_seeds or title"
+    files = (
+        "models/test_models.py",
+        "experiments/test_experiments.py",
+        "experiments/test_head_rate.py",
+        "report/test_plots.py",
+    )
     out = run_well(copy, "pytest", "-q", *(f"tests/{file}" for file in files), "-k", wanted)
     assert int(re.search(r"(\d+) passed", out)[1]) > 12, out
 

@@ -140,8 +140,10 @@ def test_notebook_is_clean(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_rendered(path):
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and cell.source]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    assert any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+    run = [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert run, f"no stored outputs of one run: python -m cifar_helpers notebook {path.stem}"
+    shown = any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+    assert shown, f"no picture among the outputs of {path.name}: train its runs, then run it again"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -149,5 +151,8 @@ def test_every_picture_of_a_notebook_is_described(path):
     """For those who do not see it; `make html` shows the text with the picture."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     shown = [cell for cell in cells if any("image/png" in output.get("data", {}) for output in cell.outputs)]
-    texts = [cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in shown]
-    assert all(60 <= len(text) <= 250 for text in texts) and len(set(texts)) == len(texts)
+    texts = {cell.source: cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in shown}
+    for source, text in texts.items():
+        needed = 'metadata {"mystnb": {"image": {"alt": "what the picture shows"}}}, 60 to 250 letters'
+        assert 60 <= len(text) <= 250, f"the cell of this picture needs the {needed}: {source}"
+    assert len(set(texts.values())) == len(shown), "two pictures have the same alternative text"

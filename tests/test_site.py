@@ -59,10 +59,12 @@ def pages(site) -> dict[Path, Page]:
 
 def test_every_notebook_is_a_page_with_its_pictures_and_formulas(site, pages):
     for name in NOTEBOOKS:
-        page = pages[(site / "notebooks" / f"{name}.html").resolve()]
-        assert page.elements["img"] >= 3 and page.elements["table"] >= 1, name
+        page, stored = pages[(site / "notebooks" / f"{name}.html").resolve()], (paths.ROOT / "notebooks" / name)
+        assert page.elements["img"] >= stored.with_suffix(".ipynb").read_text().count('"image/png"'), name
         assert not any(link.startswith("http") for link in page.links if link.endswith((".js", ".css"))), name
     assert sum(page.elements["math"] for page in pages.values()) > 100
+    assert sum(page.elements["table"] for page in pages.values()) > len(NOTEBOOKS)
+    assert sum(page.elements["img"] for page in pages.values()) > 3 * len(NOTEBOOKS)
 
 
 def test_no_link_is_broken(site, pages):
@@ -86,9 +88,10 @@ def test_no_link_is_broken(site, pages):
 def test_notebooks_link_each_other(site, pages):
     for before, after in zip(NOTEBOOKS, NOTEBOOKS[1:]):
         links = pages[(site / "notebooks" / f"{before}.html").resolve()].links
-        assert any(link.split("#")[0] == f"{after}.html" for link in links), before
+        linked = any(link.split("#")[0] == f"{after}.html" for link in links)
+        assert linked, f"the last cell of {before}.ipynb has no link to {after}.ipynb"
     start = pages[(site / "notebooks" / "README.html").resolve()].links
-    assert {f"{name}.html" for name in NOTEBOOKS} <= set(start)
+    assert {f"{name}.html" for name in NOTEBOOKS} <= set(start), "a notebook has no line in notebooks/README.md"
 
 
 def test_every_picture_is_described(pages):

@@ -23,17 +23,15 @@ METHODS = ("Grad-CAM", "integrated gradients", "guided backpropagation", "occlus
 def networks(profile: str | None = None) -> dict[str, Run]:
     """The records of the networks that are visualised, by the model's name: `run.model()` is the trained network.
 
-    smoke and quick train what is missing; on full, FileNotFoundError names what is missing and the command for it.
+    smoke and quick train what is missing; full leaves it out and names it. FileNotFoundError where full has none.
     """
-    profile = experiments.profile(profile)
-    if profile == "full":
-        missing = [f"{config.name}-{config.hash}" for config in experiments.missing("grad_cam_networks", profile)]
-        if missing:
-            raise FileNotFoundError(
-                f"no record with weights of {', '.join(missing)}: python -m cifar_helpers train "
-                "grad_cam_networks --profile full, or choose the profile quick"
-            )
-    return {run.config.model: run for run in experiments.get_all("grad_cam_networks", profile)}
+    runs = experiments.recorded("grad_cam_networks", profile)
+    if not runs:
+        raise FileNotFoundError(
+            "no network has a record with weights: python -m cifar_helpers train grad_cam_networks --profile full, "
+            "or choose the profile quick"
+        )
+    return {run.config.model: run for run in runs}
 
 
 def normalised(images: np.ndarray) -> Tensor:

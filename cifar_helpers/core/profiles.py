@@ -3,6 +3,7 @@
 import os
 
 PROFILES = ("smoke", "quick", "full")
+PUBLISH = "CIFAR_PUBLISH"  # the variable by which the pipeline says that a notebook writes for the report
 
 
 def profile(name: str | None = None) -> str:

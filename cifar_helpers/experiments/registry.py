@@ -1,10 +1,12 @@
 """The experiments by their names: what each trains, what it keeps, and the records of it."""
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from cifar_helpers import records
+from cifar_helpers.core.profiles import PUBLISH
 from cifar_helpers.core.profiles import profile as profile_of
 from cifar_helpers.core.registry import register
 from cifar_helpers.records import Run
@@ -61,13 +63,19 @@ def get_all(
 
     `configs` stand in for the experiment's own: `experiments.activations(profile, names=["relu", "silu"])`; `keep` is
     wanted beside what the experiment keeps.
+
+    Raises:
+        FileNotFoundError: a notebook that writes for the report asks for a run of `full` that has no record.
     """
     profile = profile_of(profile)
 
     def all_kept(config: Config) -> tuple[str, ...]:
         return (*keep_of(KEEP.get(name, ()), config), *keep_of(keep, config))
 
-    return records.get_all(_configs(name, profile, configs), name, profile, device, executor, all_kept)
+    wanted = _configs(name, profile, configs)
+    if profile == "full" and os.environ.get(PUBLISH):
+        _refuse_to_train(name, [config for config in wanted if records.find(config, profile, all_kept(config)) is None])
+    return records.get_all(wanted, name, profile, device, executor, all_kept)
 
 
 def recorded(
@@ -75,7 +83,7 @@ def recorded(
 ) -> list[Run]:
     """The runs that a notebook shows, in the experiment's order.
 
-    Of `full` only those that have a record, since training the others takes hours: a line says which command does.
+    Of `full` only those that have a record, since training the others takes hours: a line names them and the command.
     Of the other profiles, or with `train` (the reader asked for these runs), all of them, trained where they are
     missing.
     """
@@ -83,10 +91,10 @@ def recorded(
     if profile != "full" or train:
         return get_all(name, profile, configs=configs)
     wanted = _configs(name, profile, configs)
-    lacking = set(missing(name, profile, wanted))
+    lacking = missing(name, profile, wanted)
     if lacking:
         print(
-            f"{len(lacking)} of {len(wanted)} runs of {name} not yet run: "
+            f"{len(lacking)} of {len(wanted)} runs of {name} not yet run ({_names(lacking)}): "
             f"python -m cifar_helpers train {name} --profile {profile}"
         )
     return get_all(name, profile, configs=[config for config in wanted if config not in lacking])
@@ -97,6 +105,19 @@ def missing(name: str, profile: str | None = None, configs: Sequence[Config] | N
     profile, keep = profile_of(profile), KEEP.get(name, ())
     wanted = _configs(name, profile, configs)
     return [config for config in wanted if records.find(config, profile, keep_of(keep, config)) is None]
+
+
+def _refuse_to_train(name: str, lacking: Sequence[Config]) -> None:
+    """`make report` promises to train nothing: at full size that would be hours, without a line of progress."""
+    if lacking:
+        raise FileNotFoundError(
+            f"{_names(lacking)} of {name} has no record, and the report's notebooks train nothing at full size: "
+            f"python -m cifar_helpers train {name} --profile full"
+        )
+
+
+def _names(wanted: Sequence[Config]) -> str:
+    return ", ".join(dict.fromkeys(config.name.partition("-seed")[0] for config in wanted))
 
 
 def _configs(name: str, profile: str, given: Sequence[Config] | None) -> Sequence[Config]:

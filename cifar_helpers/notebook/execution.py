@@ -12,8 +12,8 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from cifar_helpers.core import files, paths
+from cifar_helpers.core.profiles import PUBLISH
 from cifar_helpers.core.progress import bar, tick
-from cifar_helpers.notebook.setup import PUBLISH
 from cifar_helpers.report import generated
 
 WIDGET = "application/vnd.jupyter.widget-view+json"

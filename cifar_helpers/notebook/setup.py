@@ -10,11 +10,10 @@ from IPython import get_ipython
 from IPython.display import Markdown, display
 
 from cifar_helpers.core import paths, profiles
+from cifar_helpers.core.profiles import PUBLISH
 from cifar_helpers.notebook import parameters
 from cifar_helpers.report import plots
 from cifar_helpers.report.checks import Checks
-
-PUBLISH = "CIFAR_PUBLISH"  # the variable by which the pipeline says that a notebook writes for the report
 
 SYNTHETIC = "# SYNTHETIC\nThe images of this run are made up: nothing below is a result about CIFAR-10."
 MINIATURE = (

@@ -114,12 +114,18 @@ def test_a_stage_without_positions_is_told(images):
         grad_cam.grad_cam(models.build("vgg_a", width=0.125), images, 1, "stage5")
 
 
-def test_on_full_what_is_missing_is_named_and_not_replaced(tmp_path, monkeypatch):
+def test_on_full_what_is_missing_is_named_and_not_replaced(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "runs", lambda profile: tmp_path / profile)
-    with pytest.raises(
-        FileNotFoundError, match="resnet18-muon-seed0.*densenet121-muon-seed0.*train grad_cam_networks --profile full"
-    ):
+    with pytest.raises(FileNotFoundError, match="no network .*: .* train grad_cam_networks --profile full"):
         grad_cam.networks("full")
+    assert "not yet run (resnet18-muon, resnext50_32x4d-muon" in capsys.readouterr().out
+
+
+def test_a_network_that_was_just_added_is_left_out_on_full_and_named(monkeypatch, capsys):
+    monkeypatch.setattr("cifar_helpers.train.train", lambda *a, **k: pytest.fail("trained in the full profile"))
+    monkeypatch.setattr("cifar_helpers.experiments.grad_cam.TABLE_1", (*experiments.TABLE_1, "plain18"))
+    assert tuple(grad_cam.networks("full")) == experiments.TABLE_1[:5]
+    assert "plain18-muon): python -m cifar_helpers train grad_cam_networks" in capsys.readouterr().out
 
 
 def test_images_are_normalised_by_channel():

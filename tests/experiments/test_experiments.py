@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from cifar_helpers import cli, experiments, models, records, train
+from cifar_helpers.core.profiles import PUBLISH
 from cifar_helpers.experiments import registry
 from cifar_helpers.train import Config, measurements
 
@@ -169,7 +170,20 @@ def test_a_notebook_trains_on_full_only_what_its_reader_asked_for(results, monke
     new = experiments.activations("full", ["relu", "silu"], seeds=1)
     experiments.recorded("activations", "full", new)
     assert [config.activation for config in asked.pop()] == ["relu"]
-    assert "1 of 2 runs of activations not yet run: python -m cifar_helpers train" in capsys.readouterr().out
+    told = "1 of 2 runs of activations not yet run (resnet18-silu): python -m cifar_helpers train"
+    assert told in capsys.readouterr().out
     experiments.recorded("activations", "full", new, train=True)
     experiments.recorded("activations", "quick", new)
     assert asked == [new, new]
+
+
+def test_a_notebook_that_writes_for_the_report_trains_nothing_on_full(results, monkeypatch):
+    monkeypatch.setattr(records, "get_all", lambda wanted, *_: wanted)
+    monkeypatch.setattr(records, "find", lambda config, profile, keep=(): config.activation == "relu" or None)
+    new = experiments.activations("full", ["relu", "silu"], seeds=1)
+    assert experiments.get_all("activations", "full", configs=new) == new
+    monkeypatch.setenv(PUBLISH, "1")
+    assert experiments.get_all("activations", "full", configs=new[:1]) == new[:1]
+    assert experiments.get_all("activations", "quick", configs=new) == new
+    with pytest.raises(FileNotFoundError, match="resnet18-silu of activations has no record.*train activations --pro"):
+        experiments.get_all("activations", "full", configs=new)

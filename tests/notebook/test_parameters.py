@@ -1,9 +1,11 @@
+import ast
+
 import nbformat
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from cifar_helpers import models
+from cifar_helpers import experiments, models
 from cifar_helpers.core import paths
 from cifar_helpers.notebook import parameters
 
@@ -110,3 +112,20 @@ def test_numbers_of_a_parameter():
     for value in ("fast", "[[1]]", "[null]", [[1]]):
         with pytest.raises(ValueError, match=r"rates=.* is no list of numbers"):
             parameters.numbers(value, (5,), "rates")
+
+
+def test_notebook_03_trains_no_activations_but_those_asked_for(monkeypatch):
+    """Its statements that ask for runs, with the parameters of the README's example for papermill."""
+    asked = []
+    monkeypatch.setattr(experiments, "get_all", lambda name, profile, configs: asked.extend(configs))
+    cells = nbformat.read(paths.ROOT / "notebooks/03_activations.ipynb", as_version=4).cells
+    code = [ast.parse(cell.source) for cell in cells if "experiments.activations" in cell.source]
+    wanted = {"names", "trained", "chosen_others", "asked", "others"}
+    lines = [line for tree in code for line in tree.body if isinstance(line, ast.Assign)]
+    lines = [line for line in lines if isinstance(line.targets[0], ast.Name) and line.targets[0].id in wanted]
+    given = {"profile": "quick", "activations": ["relu", "silu"], "epochs": 0, "seeds": 0}
+    given |= {"experiments": experiments, "models": models, "parameters": parameters}
+    exec(compile(ast.Module(lines, []), "03_activations", "exec"), given)
+    assert len(lines) == len(wanted) and {config.activation for config in asked} == {"relu", "silu"}
+    assert {config.epochs for config in asked} == {experiments.ablation("quick").epochs}
+    assert given["others"] == []

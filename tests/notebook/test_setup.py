@@ -4,6 +4,7 @@ import pytest
 
 from cifar_helpers import notebook
 from cifar_helpers.core import paths
+from cifar_helpers.core.profiles import PUBLISH
 from cifar_helpers.notebook import setup
 from cifar_helpers.report.checks import Checks
 
@@ -18,7 +19,7 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setattr(paths, "aside", None)
     monkeypatch.setattr(Checks, "strict", True)
-    monkeypatch.setenv(setup.PUBLISH, "1")
+    monkeypatch.setenv(PUBLISH, "1")
     shown = []
     monkeypatch.setattr(setup, "display", lambda markdown: shown.append(markdown.data))
     return shown
@@ -52,6 +53,6 @@ def test_other_parameters_than_the_reports_have_a_folder_of_their_own(tmp_path, 
 
 def test_only_the_pipeline_writes_for_the_report(tmp_path, places, monkeypatch):
     """Reading a notebook, running all of its cells or comparing it with nbval leaves the checkout clean."""
-    monkeypatch.delenv(setup.PUBLISH)
+    monkeypatch.delenv(PUBLISH)
     notebook.start(namespace(profile="full", epochs=0))
     assert paths.figures("full") == tmp_path / "build/unpublished/figures" and Checks.strict

@@ -362,9 +362,8 @@ def test_full_shows_what_is_recorded_and_never_trains(results, monkeypatch, caps
     kept = records.write(configs[1], trained, "tiny", "full", "cpu")
     monkeypatch.setattr(train, "train", lambda *a, **k: pytest.fail("trained in the full profile"))
     assert [run.folder for run in experiments.recorded("tiny", "full")] == [kept.folder]
-    assert (
-        "1 of 2 runs of tiny not yet run: python -m cifar_helpers train tiny --profile full" in capsys.readouterr().out
-    )
+    told = "1 of 2 runs of tiny not yet run (resnet18): python -m cifar_helpers train tiny --profile full"
+    assert told in capsys.readouterr().out
     monkeypatch.setattr(train, "train", lambda *a, **k: trained)
     assert len(experiments.recorded("tiny", "smoke")) == 2  # other profiles train
 

@@ -100,7 +100,8 @@ def test_every_group_of_checks_that_the_report_stands_by_is_made_on_full():
 
 def test_every_generated_file_is_as_its_notebook_wrote_it():
     generated.check("full")
-    assert len(list(GENERATED.glob("*.sha256"))) == len(list((paths.ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    notebooks = {path.stem for path in (paths.ROOT / "notebooks").glob("[0-9]*.ipynb")}
+    assert {path.stem for path in GENERATED.glob("*.sha256")} == notebooks, "make report runs what has not run"
 
 
 def test_every_file_of_the_report_is_named_by_a_notebook():

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from importlib import metadata
 
 from cifar_helpers.core import progress
+from cifar_helpers.core.text import printable
 
 ABOUT = (
     "Trains networks on CIFAR-10, keeps a record of each run, and makes notebooks and a report from the records. "
@@ -40,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         text = str(error) or type(error).__name__
         if isinstance(error, MemoryError) or any(told in text for told in NO_MEMORY):
             text = "there is not enough memory: close other programs or use fewer --workers, and give the command again"
-        print(f"error: {text}", file=sys.stderr)
+        encoding = getattr(sys.stderr, "encoding", None)
+        print("\n".join(printable(line, encoding) for line in f"error: {text}".split("\n")), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\ninterrupted; {options.interrupted}", file=sys.stderr)

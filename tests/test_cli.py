@@ -119,6 +119,15 @@ def test_an_unknown_name_lists_the_choices_in_one_line(tiny, results, capsys, ar
     assert not list(results.rglob("run.json"))
 
 
+def test_what_an_error_quotes_cannot_rewrite_the_screen(monkeypatch, capsys):
+    def fails(*arguments):
+        raise ValueError("the folder \x1b[2J/\u202e is none\n- and a second line")
+
+    monkeypatch.setattr(execution, "execute", fails)
+    assert cli.main(["notebook", "01_data"]) == 1
+    assert capsys.readouterr().err == "error: the folder \\x1b[2J/\\u202e is none\n- and a second line\n"
+
+
 def test_an_unknown_command_lists_the_choices(capsys):
     assert all(name in refused(capsys, "tarin") for name in ("train", "search", "predict", "notebook"))
 

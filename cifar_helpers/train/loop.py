@@ -135,7 +135,8 @@ def network(config: Config) -> models.Network:
 
 def _check_small_side(config: Config) -> None:
     """ValueError where the network's pooling leaves nothing of the small images of the first epochs."""
-    side = config.small_side if config.small_share else 32
+    if not (side := config.small_side * bool(config.small_share)):
+        return
     with torch.device("meta"), torch.no_grad():  # shapes only
         model = network(config).eval()
         try:

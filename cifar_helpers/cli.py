@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["CIFAR_DATA"] = os.path.abspath(os.path.expanduser(folder))
     if sys.stderr is None:  # closed, as by 2>&-
         sys.stderr = io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a folder's name may have letters that the terminal's locale lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return options.run(options)
     except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:  # DataError is a RuntimeError

@@ -172,7 +172,9 @@ def test_a_file_that_is_not_there_and_a_folder(tmp_path, capsys):
         assert why in error and str(name) in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("sums", "why"), [("", "it names no network"), (f"{'0' * 64}  a.safetensors\n", "when unpacked")])
+@pytest.mark.parametrize(
+    ("sums", "why"), [("", "it names no network"), (f"{'0' * 64}  a.safetensors\n", "when unpacked")]
+)
 def test_a_zip_of_nothing_and_one_that_would_fill_the_memory(tmp_path, capsys, sums, why):
     with zipfile.ZipFile(tmp_path / "bad.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.safetensors", bytes(50_000_000))

@@ -14,7 +14,7 @@ $(if $(filter-out |smoke| |quick| |full|,|$(PROFILE)|),$(error PROFILE="$(PROFIL
 
 # The environment of environment.yml, where it is active; else a virtual environment in .venv.
 ifeq ($(CONDA_DEFAULT_ENV),cifar-helpers)
-BIN := $(CONDA_PREFIX)/bin
+BIN := $(value CONDA_PREFIX)/bin
 SETUP :=
 TEST_SETUP :=
 else
@@ -22,13 +22,11 @@ BIN := $(CURDIR)/.venv/bin
 SETUP := .venv/installed
 TEST_SETUP := .venv/installed-test
 endif
-export PATH := $(BIN):$(PATH)
+export PATH := $(BIN):$(value PATH)
 COMMA := ,
-# Absolute, since a notebook of JupyterLab or nbval runs in its own folder.
-ifneq ($(CIFAR_DATA),)
-ifeq ($(filter /% ~%,$(firstword $(CIFAR_DATA))),)
-override CIFAR_DATA := $(CURDIR)/$(CIFAR_DATA)
-endif
+# Absolute, since a notebook of JupyterLab or nbval runs in its own folder. By its value: a $ in the name is no command.
+ifneq ($(value CIFAR_DATA),)
+override CIFAR_DATA := $(if $(filter /% ~%,$(firstword $(value CIFAR_DATA))),,$(CURDIR)/)$(value CIFAR_DATA)
 export CIFAR_DATA
 endif
 # Notebooks that do not need each other run side by side.

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from importlib import metadata
 
 from cifar_helpers.core import progress
+from cifar_helpers.core.text import printable
 
 ABOUT = (
     "Trains networks on CIFAR-10, keeps a record of each run, and makes notebooks and a report from the records. "
@@ -34,13 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["CIFAR_DATA"] = os.path.abspath(os.path.expanduser(folder))
     if sys.stderr is None:  # closed, as by 2>&-
         sys.stderr = io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a folder's name may have letters that the terminal's locale lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return options.run(options)
     except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:  # DataError is a RuntimeError
         text = str(error) or type(error).__name__
         if isinstance(error, MemoryError) or any(told in text for told in NO_MEMORY):
             text = "there is not enough memory: close other programs or use fewer --workers, and give the command again"
-        print(f"error: {text}", file=sys.stderr)
+        encoding = getattr(sys.stderr, "encoding", None)
+        print("\n".join(printable(line, encoding) for line in f"error: {text}".split("\n")), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\ninterrupted; {options.interrupted}", file=sys.stderr)

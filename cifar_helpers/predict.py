@@ -102,7 +102,7 @@ def sources(names: Iterable[str]) -> Sources:
     for name in names:
         if not name:
             found.errors.append("the name of a picture is empty")
-        elif name != "-" and Path(name).is_dir():
+        elif name != "-" and os.path.isdir(name):  # pathlib's raises where a name is too long
             _search(name, found)
         else:
             found.pictures.append(name)

@@ -76,4 +76,6 @@ def written(root: Path, url: str) -> dict[Path, str]:
 
 if __name__ == "__main__":
     for path, text in written(ROOT, address()).items():
-        path.write_text(text, encoding="utf-8", newline="\n")
+        temporary = path.with_name(f".{path.name}.new")  # so that no README is cut on a full disk
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import io
 import re
 import subprocess
 import sys
@@ -117,6 +118,24 @@ def test_an_unknown_name_lists_the_choices_in_one_line(tiny, results, capsys, ar
     error = capsys.readouterr().err
     assert error.startswith("error: ") and choices in error and error.count("\n") == 1
     assert not list(results.rglob("run.json"))
+
+
+def test_what_an_error_quotes_cannot_rewrite_the_screen(monkeypatch, capsys):
+    def fails(*arguments):
+        raise ValueError("the folder \x1b[2J/\u202e is none\n- and a second line")
+
+    monkeypatch.setattr(execution, "execute", fails)
+    assert cli.main(["notebook", "01_data"]) == 1
+    assert capsys.readouterr().err == "error: the folder \\x1b[2J/\\u202e is none\n- and a second line\n"
+
+
+def test_a_locale_without_the_letters_of_a_folder_is_no_error(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), "latin-1")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(execution, "execute", lambda *arguments: print("/Übung/中/01_data.ipynb") or 0)
+    assert cli.main(["notebook", "01_data"]) == 0
+    terminal.flush()
+    assert terminal.buffer.getvalue().decode("latin-1") == "/Übung/\\u4e2d/01_data.ipynb\n"
 
 
 def test_an_unknown_command_lists_the_choices(capsys):

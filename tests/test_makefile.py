@@ -13,6 +13,7 @@ from cifar_helpers.core import paths
 # Each call is written down; `notebook` waits as long as wait.txt is there, `pdf` makes the PDF.
 PYTHON = """#!/bin/sh
 echo "$OMP_NUM_THREADS $*" >> calls.txt
+echo "$CIFAR_DATA" > data.txt
 case "$3" in
 notebook) echo $$ >> pids.txt; while [ -e wait.txt ]; do sleep 0.1; done;;
 pdf) mkdir -p build/smoke/report; touch build/smoke/report/report.pdf;;
@@ -35,6 +36,12 @@ def project(tmp_path):
     (tmp_path / "bin/python").write_text(PYTHON)
     (tmp_path / "bin/python").chmod(0o755)
     return tmp_path
+
+
+@pytest.fixture(params=["plain", "a $b 'c' \"d\" #e %f ; é {x} (y) &z"])
+def anywhere(project, tmp_path_factory, request):
+    """The same in a folder of any name."""
+    return project.rename(tmp_path_factory.mktemp("elsewhere") / request.param)
 
 
 def environment(project):
@@ -73,6 +80,16 @@ def test_a_profile_that_is_none_is_refused(project, profile):
     done = make(project, f"PROFILE={profile}")
     assert done.returncode == 2 and f'PROFILE="{profile}": choose from smoke, quick, full' in done.stderr
     assert not (project / "build").exists()
+
+
+@pytest.mark.parametrize("folder", ["/a $x $(shell touch ran) #b", "a $x 'b'", "~/a b"])
+def test_names_of_folders_are_no_commands(anywhere, monkeypatch, folder):
+    monkeypatch.setenv("CIFAR_DATA", folder)
+    done = make(anywhere, "PROFILE=smoke")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    given = (anywhere / "data.txt").read_text().removesuffix("\n")
+    assert given == (folder if folder[0] in "/~" else f"{anywhere}/{folder}")
+    assert (anywhere / "build/smoke/report/report.pdf").exists() and not (anywhere / "ran").exists()
 
 
 def test_no_notebook_goes_on_when_make_is_killed(project):

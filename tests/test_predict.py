@@ -142,6 +142,14 @@ def test_a_folder_that_cannot_be_read(run, tmp_path, capsys, monkeypatch):
     assert f"error: the folder {tmp_path / 'closed'} cannot be read: Permission denied" in printed.err
 
 
+def test_a_name_that_is_no_path_does_not_keep_the_others_from_their_answer(run, tmp_path, capsys):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    names = [tmp_path / ("x" * 5000), tmp_path / "loop.png", picture(tmp_path / "one.png"), tmp_path / "one.png/a"]
+    assert predicted(run, *names) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{tmp_path / 'one.png'}: ") and printed.err.count("error: ") == 3
+
+
 def test_an_empty_name_is_not_the_current_folder(run, tmp_path, capsys, monkeypatch):
     picture(tmp_path / "one.png")
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,7 @@
-"""Text from outside the program, such as the name of a file, made safe to print."""
+"""Text from outside the program, such as the name of a file or a field of a record, made safe to show."""
 
+import html
+import re
 import sys
 import unicodedata
 
@@ -13,6 +15,17 @@ def printable(text: object, encoding: str | None = None) -> str:
     """
     encoding = encoding or getattr(sys.stdout, "encoding", None) or "utf-8"
     return "".join(map(_visible, str(text))).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def markup(text: str) -> str:
+    """The text in HTML: nothing in it is a tag."""
+    return html.escape(text, quote=False)
+
+
+def markdown(text: str) -> str:
+    """The text in one line of Markdown: no tag, link, emphasis, code, formula, or border of a table's cell."""
+    text = markup(" ".join(text.split())).replace("|", "/")
+    return re.sub(r"([\\`*~$]|(?<!\w)_|_(?!\w)|(?<=\])[(\[:])", r"\\\1", text)
 
 
 def _visible(letter: str) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from cifar_helpers import models
+from cifar_helpers.core.text import markdown
 from cifar_helpers.records import Run
 from cifar_helpers.train import Config
 from cifar_helpers.train.schedules import label as schedule_label
@@ -27,7 +28,7 @@ WORDS = {  # of fields that are named where they differ from the default
 
 
 def settings(runs: Iterable[Run | Config]) -> str:
-    """Network, width, images, epochs, batch, optimizer, rate, seeds, and what the runs differ in: one line of text.
+    """Network, width, images, epochs, batch, optimizer, rate, seeds, and what the runs differ in: one line of Markdown.
 
     Raises:
         ValueError: there are no runs.
@@ -81,7 +82,7 @@ def _optimizer(of: dict[str, list]) -> str:
     )
     rate = "rate" if len(of["learning_rate"]) == 1 else "rates"
     titles = {"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop", "adadelta": "Adadelta", "muon": "Muon"}
-    schedules = ", ".join(schedule_label(each).replace("_", "-") for each in of["schedule"])
+    schedules = ", ".join(markdown(schedule_label(each).replace("_", "-")) for each in of["schedule"])
     named = ", ".join(titles[name] for name in names)
     return f"{named}{momentum}, {rate} {_listed(sorted(of['learning_rate']))}, {schedules} schedule"
 

@@ -8,10 +8,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from multiprocessing import active_children, get_context, parent_process
 
 import torch
+
+from cifar_helpers.train import Config
 
 AGAIN = "what was finished is kept: give the same command again"
 
@@ -26,8 +28,9 @@ def processes(workers: int) -> Iterator[Executor]:
         yield pool
         pool.shutdown()
     except BrokenExecutor as error:
+        names = f" in one of these runs: {', '.join(pool.lost()[:workers])}" if pool.lost() else ""
         raise RuntimeError(
-            f"a worker process was killed (was the memory full?); {AGAIN}, with fewer workers if need be"
+            f"a worker process was killed{names} (was the memory full?); {AGAIN}, with fewer workers if need be"
         ) from error
     except KeyboardInterrupt:  # else the pool waits until all that it was given is done
         for worker in set(active_children()) - others:
@@ -40,12 +43,22 @@ def processes(workers: int) -> Iterator[Executor]:
 class _Pool(ProcessPoolExecutor):
     """Workers that Ctrl-C does not reach, so that no traceback of theirs is printed: this process ends them."""
 
+    def __init__(self, *options):
+        super().__init__(*options)
+        self.runs: list[tuple[str, Future]] = []
+
     def submit(self, *call, **options):
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
-            return super().submit(*call, **options)  # it may start a worker, which inherits what is blocked
+            future = super().submit(*call, **options)  # it may start a worker, which inherits what is blocked
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self.runs += [(f"{config.name}-{config.hash}", future) for config in call if isinstance(config, Config)]
+        return future
+
+    def lost(self) -> list[str]:
+        """The runs that were under way or waiting when a worker was killed, in their order."""
+        return [run for run, future in self.runs if not future.done() or isinstance(future.exception(), BrokenExecutor)]
 
 
 def _begin(count: int) -> None:

@@ -17,6 +17,8 @@ from cifar_helpers.core import files
 from cifar_helpers.records.checksums import SUMS
 from cifar_helpers.records.record import Run, check_network, with_weights
 
+MAX_BYTES = 2_000_000_000  # all networks of all committed records take less than a tenth
+
 
 @dataclass(frozen=True, eq=False)
 class Packed(Run):
@@ -49,6 +51,10 @@ def unpack(file: Path) -> Packed:
 
     Raises: ValueError where the file is damaged or none that `pack` made, OSError where it cannot be read.
     """
+    if file.exists() and not file.is_file() and not file.is_dir():  # a named pipe would be waited for without end
+        raise ValueError(f"{file} is not a file but a pipe or device: save what it gives, and name that file")
+    if file.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{file} is larger than {MAX_BYTES / 1e9:.0f} GB, so it is no file of the command pack")
     content, name = file.read_bytes(), file
     try:
         if zipfile.is_zipfile(io.BytesIO(content)):
@@ -66,7 +72,12 @@ def _networks(content: bytes) -> dict[str, bytes]:
     """The .safetensors files of a .zip by their names, each with the checksum that SHA256SUMS has for it."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         sums = dict(line.split("  ")[::-1] for line in archive.read(SUMS).decode().splitlines())
+        unpacked = sum(archive.getinfo(name).file_size for name in sums)
+        if unpacked > max(10 * len(content), 1_000_000):  # weights cannot be made so much smaller
+            raise ValueError(f"it has {len(content):,} bytes and would take {unpacked:,} when unpacked")
         networks = {name: archive.read(name) for name in sums}
+    if not networks:
+        raise ValueError(f"its {SUMS} is empty: it names no network")
     for name, network in networks.items():
         if hashlib.sha256(network).hexdigest() != sums[name]:
             raise ValueError(f"the checksum of {name} is not the one in {SUMS}")

@@ -4,9 +4,12 @@ import contextlib
 import functools
 import json
 import shutil
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,22 @@ from cifar_helpers.models.network import FAMILIES
 from cifar_helpers.records import checksums, provenance
 from cifar_helpers.records.checksums import DamagedRecord
 from cifar_helpers.train import Config, Result, outputs
+
+FIELDS = {  # those that are read, of every record; run.json has more
+    "profile": str,
+    "synthetic": bool,
+    "config": dict,
+    "parameters": int,
+    "epochs": int,
+    "seed": int,
+    "diverged": bool,
+    "seconds": Real,
+    "images_per_second": Real,
+    "multiply_adds": int,
+    "device": str,
+    "threads": int,
+    "keep": list,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +67,22 @@ class Run:
     @property
     def steps(self) -> np.ndarray:
         """The loss of every step, float32, if `steps` was kept."""
-        return np.load(self._file("steps"))["loss"]
+        return _parsed(self._file("steps"), lambda file: np.load(file)["loss"])
 
     @property
     def logits(self) -> tuple[np.ndarray, np.ndarray]:
         """((N, 10) float32, (N,) int64): logits and labels of the evaluated images after the last epoch, if kept."""
-        with np.load(self._file("logits")) as file:
-            return file["logits"].astype(np.float32), file["labels"].astype(np.int64)
+
+        def read(file: Path) -> tuple[np.ndarray, np.ndarray]:
+            with np.load(file) as arrays:
+                return arrays["logits"].astype(np.float32), arrays["labels"].astype(np.int64)
+
+        return _parsed(self._file("logits"), read)
 
     def measurement(self, name: str) -> pd.DataFrame:
         """The rows of a measurement ("landscape", or at one interval "landscape:50") with their epoch and step."""
         of_name = [kept for kept in self.keep if name in (kept, kept.partition(":")[0])]
-        return pd.read_csv(self._file(min(of_name, key=len, default=name)))
+        return _parsed(self._file(min(of_name, key=len, default=name)), pd.read_csv)
 
     @property
     def weights(self) -> Path:
@@ -68,12 +91,7 @@ class Run:
 
     def model(self) -> models.Network:
         """The trained network in evaluation mode, float32 from half-precision weights."""
-        file = self.weights
-        try:
-            weights = load_file(file)
-        except SafetensorError as error:  # of a record without checksums
-            raise DamagedRecord(file, error) from error
-        return with_weights(self.config, weights)
+        return _parsed(self.weights, lambda file: with_weights(self.config, load_file(file)))
 
     def _file(self, name: str) -> Path:
         """The file of an output. FileNotFoundError: it was not kept. DamagedRecord: its checksum is wrong."""
@@ -96,12 +114,43 @@ def file_name(output: str) -> str:
 
 
 def load(folder: Path) -> Run:
-    """The record in a folder. DamagedRecord, a ValueError, says which file is not as it was written, and what to do.
+    """The record in a folder.
 
-    Each file is checked when it is read. A record written before checksums existed is read unchecked.
+    DamagedRecord and OtherVersion, both ValueErrors, say which file is not as it was written, or which record is of
+    other code, and what to do. Each file is checked when it is read; one of a record that was written before checksums
+    existed is not.
     """
     record, history = (checksums.checked(folder / name) for name in ("run.json", "history.csv"))
-    return Run(folder, json.loads(record.read_text()), pd.read_csv(history))
+    run = Run(folder, _parsed(record, lambda file: json.loads(file.read_bytes())), _parsed(history, pd.read_csv))
+    if not isinstance(run.record, dict):
+        raise DamagedRecord(record, "it does not hold the fields of a record")
+    check_fields(run)
+    if len(run.history) != run.record["epochs"]:
+        raise DamagedRecord(history, f"it has {len(run.history)} rows for {run.record['epochs']} epochs")
+    return run
+
+
+def check_fields(run: Run) -> None:
+    """OtherVersion where a field of a record is missing, of another type, or unknown to this code."""
+    try:
+        fields = FIELDS | {f"{run.config.evaluate}_accuracy": Real}
+        outputs.check(run.keep)
+        for name, kind in fields.items():
+            if not isinstance(run.record[name], kind):
+                raise TypeError(f"{name} is {run.record[name]!r}")
+    except (ValueError, TypeError, KeyError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise OtherVersion(run.folder, reason) from error
+
+
+def _parsed(file: Path, parse: Callable[[Path], Any]) -> Any:
+    """What `parse` reads from a file of a record; DamagedRecord where it cannot."""
+    try:
+        return parse(file)
+    except (OSError, MemoryError):  # say nothing of the content
+        raise
+    except Exception as error:  # as many kinds of errors as there are parsers
+        raise DamagedRecord(file, f"it cannot be read: {textwrap.shorten(str(error), 200)}") from error
 
 
 def find(config: Config, profile: str | None = None, keep: Iterable[str] = ()) -> Run | None:
@@ -112,13 +161,25 @@ def find(config: Config, profile: str | None = None, keep: Iterable[str] = ()) -
     """
     keep = outputs.check(keep)
     for folder in sorted(paths.runs(profiles.profile(profile)).glob(f"*/{config.name}-{config.hash}")):
-        check_network(run := load(folder), config)
+        if (run := load(folder)).config.hash != config.hash:
+            raise DamagedRecord(folder / "run.json", "its config is not the one that the folder's name tells")
+        check_network(run, config)
         if set(keep) <= set(run.keep):
             for name in keep:
                 if not (file := folder / file_name(name)).exists():
                     raise DamagedRecord(file, "it is missing")
             return run
     return None
+
+
+class OtherVersion(ValueError):
+    """A record that is as it was written, by code that knew other fields or other values of them."""
+
+    def __init__(self, folder: Path, why: str):
+        super().__init__(
+            f"the record {folder} is not one of this version of the code ({why}): use the version that wrote it "
+            "(git pull, if that is a newer one), or move the folder away"
+        )
 
 
 class OtherNetwork(ValueError):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from cifar_helpers.core import files, paths
+from cifar_helpers.core.text import markdown
 from cifar_helpers.report import generated
 from cifar_helpers.report.show import display_table
 
@@ -32,8 +33,8 @@ def conclusions(profile: str) -> pd.DataFrame:
 def write_conclusions(readme: Path) -> None:
     """Put the committed conclusions into the README, between its two comments that name them."""
     found = conclusions("full")
-    rows = [CLAIM, ["---"] * len(CLAIM), *found[CLAIM].to_numpy().tolist()]
-    lines = ["| " + " | ".join(text.replace("|", "/") for text in row) + " |" for row in rows]
+    rows = [CLAIM, ["---"] * len(CLAIM), *found[CLAIM].map(markdown).to_numpy().tolist()]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
     before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- conclusions -->\n")
     _, end, after = rest.partition("<!-- end of conclusions -->")
     if not end:

@@ -63,18 +63,21 @@ def check(profile: str) -> None:
     """Check the files that notebooks wrote against their checksums, those of a notebook that has any.
 
     Raises:
-        ValueError: one was changed, cut or removed; it is named with the command that writes it again.
+        ValueError: one was changed, cut, added or removed, or its checksum was; it is named with the command that
+            writes it again.
     """
     folder = paths.generated(profile)
     for sums in sorted(folder.glob(f"*{SUMS}")):
-        for line in sums.read_text(encoding="utf-8").splitlines():
-            expected, _, name = line.partition("  ")
-            file = folder / name
-            if not file.exists() or digest(file) != expected:
-                raise ValueError(
-                    f"{os.path.normpath(file)} is not as its notebook wrote it; write it again: "
-                    f"python -m cifar_helpers notebook {sums.stem} --profile {profile}"
-                )
+        lines = sums.read_text(encoding="utf-8", errors="replace").splitlines()
+        parts = [line.partition("  ") for line in lines]
+        expected = {os.path.normpath(folder / name): value for value, _, name in parts if name}
+        files_there = [file for file in of_notebook(sums.stem, profile) if not file.name.startswith(".")]
+        there = {os.path.normpath(file): digest(file) for file in files_there}
+        if wrong := sorted(dict(expected.items() ^ there.items())):
+            raise ValueError(
+                f"{wrong[0]} is not as its notebook wrote it; write it again: "
+                f"python -m cifar_helpers notebook {sums.stem} --profile {profile}"
+            )
 
 
 def digest(file: Path) -> str:

@@ -1,5 +1,6 @@
 """Text in LaTeX."""
 
+import re
 import unicodedata
 
 GREEK = (
@@ -19,6 +20,8 @@ FONT = {  # what the report's font has beside ASCII: Latin-1, Latin Extended-A, 
     *(set(map(chr, range(0xA1, 0x17F))) - set("ĦħĸĿŀŉŦŧ")),
     *"‘’“”‚„–—…•†‡‰€™",
 }
+# Letters that LaTeX draws as one (-- as a dash, << as a quotation mark), and what a line of a table may not begin with.
+JOINED = re.compile(r"(?<=[-<>,'`!?])(?=[-<>,'`])|^(?=[\[*])")
 
 
 def escape(text: str) -> str:
@@ -26,7 +29,7 @@ def escape(text: str) -> str:
 
     What the font does not have is written by its number, `U+4E2D`.
     """
-    return "".join(map(_escaped, unicodedata.normalize("NFC", text)))
+    return JOINED.sub("{}", "".join(map(_escaped, unicodedata.normalize("NFC", text))))
 
 
 def _escaped(character: str) -> str:

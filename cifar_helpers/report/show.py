@@ -5,8 +5,9 @@ import pandas as pd
 from IPython.display import display
 from matplotlib.figure import Figure
 
+from cifar_helpers.core.text import markup
 from cifar_helpers.report.figures import save_figure
-from cifar_helpers.report.tables import formatted, save_table
+from cifar_helpers.report.tables import escaped, formatted, save_table
 
 
 def show(thing: Figure | pd.DataFrame, name: str, profile: str, caption: str = "", **options) -> None:
@@ -36,6 +37,6 @@ def display_table(frame: pd.DataFrame, name: str, **options) -> None:
 
 def styled(frame: pd.DataFrame, name: str, column_format: str | None = None, **options):
     """The frame as a notebook shows it: two decimals, a dash for what is missing, the same HTML in every run."""
-    style = formatted(frame, **options).set_uuid(name).set_table_attributes('class="dataframe"')
+    style = formatted(escaped(frame, markup), **options).set_uuid(name).set_table_attributes('class="dataframe"')
     style.cell_ids = False
     return style.hide(axis="index") if isinstance(frame.index, pd.RangeIndex) else style

@@ -1,5 +1,6 @@
 """Tables on disk, as LaTeX's booktabs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -50,15 +51,19 @@ def comparison(table: pd.DataFrame, what: str) -> pd.DataFrame:
 def tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -> str:
     """The frame as a tabular; see save_table."""
     numbered = isinstance(frame.index, pd.RangeIndex)
-    frame = frame.apply(lambda column: column if is_numeric_dtype(column) else column.map(_escaped))
-    frame = frame.rename(index=_escaped, columns=_escaped).rename_axis(index=_escaped, columns=_escaped)
-    style = formatted(frame, **options)
+    style = formatted(escaped(frame, escape), **options)
     style = style.hide(axis="index") if numbered else style
     return style.to_latex(hrules=True, column_format=column_format)
 
 
-def _escaped(cell):
-    return escape(cell) if isinstance(cell, str) else cell
+def escaped(frame: pd.DataFrame, escape: Callable[[str], str]) -> pd.DataFrame:
+    """The frame with `escape` applied to all its text: cells, index, columns and their names."""
+
+    def of(cell):
+        return escape(cell) if isinstance(cell, str) else cell
+
+    frame = frame.apply(lambda column: column if is_numeric_dtype(column) else column.map(of))
+    return frame.rename(index=of, columns=of).rename_axis(index=of, columns=of)
 
 
 def formatted(frame: pd.DataFrame, **options) -> Styler:

@@ -72,8 +72,7 @@ class Config:
         for field, names in choices.items():
             if getattr(self, field) not in names:
                 raise ValueError(f"unknown {field} {getattr(self, field)!r}; choose from {', '.join(names)}")
-        if not (isinstance(self.schedule, str) and "@" in self.schedule):  # a record's: cannot be run, can be read
-            schedules.resolve(self.schedule)
+        object.__setattr__(self, "schedule", schedules.settled(self.schedule))
 
     def to_dict(self) -> dict:
         """JSON-serialisable fields; a custom schedule by its label."""

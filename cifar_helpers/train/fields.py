@@ -8,17 +8,19 @@ from typing import Any
 
 from pandas import Interval
 
+LARGE = 1e30  # torch's float32 ends at 3e38, and a rate is multiplied
+
 RANGES = {  # every field that is a number, or holds numbers
     "hidden": Interval(1, inf, closed="left"),
     "dropout": Interval(0, 1, closed="left"),
-    "width": Interval(0, inf, closed="neither"),
+    "width": Interval(0, LARGE, closed="neither"),
     "label_smoothing": Interval(0, 1, closed="left"),
-    "learning_rate": Interval(0, inf, closed="left"),
+    "learning_rate": Interval(0, LARGE, closed="left"),
     "momentum": Interval(0, 1, closed="left"),
-    "head_rate": Interval(0, inf, closed="left"),
-    "bias_rate": Interval(0, inf, closed="left"),
-    "weight_decay": Interval(0, inf, closed="left"),
-    "l1": Interval(0, inf, closed="left"),
+    "head_rate": Interval(0, LARGE, closed="left"),
+    "bias_rate": Interval(0, LARGE, closed="left"),
+    "weight_decay": Interval(0, LARGE, closed="left"),
+    "l1": Interval(0, LARGE, closed="left"),
     "warmup": Interval(0, 1, closed="both"),
     "epochs": Interval(1, inf, closed="left"),
     "batch_size": Interval(1, inf, closed="left"),
@@ -60,7 +62,7 @@ def settled(name: str, value: Any, kind: Any) -> Any:
     if kind is float:
         if not is_number:
             raise ValueError(f"{name} is a number, not {value!r}")
-        return _within(name, float(value))
+        return float(_within(name, value)) + 0.0  # -0.0 is 0.0
     if kind is bool:
         if value not in (False, True):  # 0 and 1 too, and NumPy's
             raise ValueError(f"{name} is True or False, not {value!r}")

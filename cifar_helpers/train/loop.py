@@ -68,6 +68,7 @@ def train(
     keep, device = outputs.check(keep), resolve_device(device)
     cost.reset_peak_memory(device)
     training, evaluation = batches_for(config, cifar, device)
+    _check_small_side(config)
     with Stopwatch() as preparation:
         parts = set_up(config, training, evaluation, device)
         states = parts.model, parts.optimizers, parts.schedulers
@@ -133,6 +134,18 @@ def network(config: Config) -> models.Network:
     )
 
 
+def _check_small_side(config: Config) -> None:
+    """ValueError where the network's pooling leaves nothing of the small images of the first epochs."""
+    if not (side := config.small_side * bool(config.small_share)):
+        return
+    with torch.device("meta"), torch.no_grad():  # shapes only
+        model = network(config).eval()
+        try:
+            model(torch.empty(1, 3, side, side))
+        except RuntimeError as error:
+            raise ValueError(f"small_side={side} is too small for the network {config.model} ({error})") from error
+
+
 def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batches, Batches]:
     """Training batches with the config's augmentation, and evaluation batches without any."""
     if cifar.synthetic != (config.data == "synthetic"):
@@ -144,12 +157,8 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
     if config.evaluate == "validation":
         train, rest = data.split(labels, validation=min(VALIDATION_IMAGES, len(labels) // 10))
         other_images, other_labels, images, labels = images[rest], labels[rest], images[train], labels[train]
-    if config.images is not None:
-        chosen = data.subset(labels, config.images)
-        images, labels = images[chosen], labels[chosen]
-    if config.test_images is not None:
-        chosen = data.subset(other_labels, config.test_images)
-        other_images, other_labels = other_images[chosen], other_labels[chosen]
+    images, labels = _subset(images, labels, "images", config.images)
+    other_images, other_labels = _subset(other_images, other_labels, "test_images", config.test_images)
     if len(images) < config.batch_size:
         raise ValueError(f"batch_size {config.batch_size} is larger than the {len(images)} training images")
     # The last, smaller batch is left out: another epoch's shuffle brings its images, and batch norm needs many.
@@ -167,6 +176,16 @@ def batches_for(config: Config, cifar: data.Cifar10, device: str) -> tuple[Batch
         reflect=config.reflect,
     )
     return training, Batches(other_images, other_labels, 500, device=device, shuffle=False, crop=0, flip=False)
+
+
+def _subset(images: np.ndarray, labels: np.ndarray, field: str, count: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """So many of the images, None for all, for a field of the config."""
+    if count is None:
+        return images, labels
+    if count > len(images):
+        raise ValueError(f"{field}={count} is more than the {len(images)} images that there are")
+    chosen = data.subset(labels, count)
+    return images[chosen], labels[chosen]
 
 
 def train_epoch(parts: Parts, progress: Progress, epoch: int, after_step: Callable[[], object]) -> dict:

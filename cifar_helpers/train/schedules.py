@@ -52,9 +52,38 @@ def label(schedule: str | Schedule) -> str:
     """
     if isinstance(schedule, str):
         return schedule
-    values = ",".join(f"{schedule(i / 1000):.9g}" for i in range(1000))
+    values = ",".join(f"{value:.9g}" for value in _factors(schedule))
     name = getattr(schedule, "__name__", type(schedule).__name__)  # functools.partial has no name of its own
     return f"{name}@{hashlib.sha256(values.encode()).hexdigest()[:8]}"
+
+
+def settled(schedule: str | Schedule) -> str | Schedule:
+    """A schedule of SCHEDULES by its name, so that it is one config whether it is named or passed.
+
+    Raises:
+        ValueError: there is none of that name, or a function gives anything but factors from 0.
+    """
+    if isinstance(schedule, str) and "@" in schedule:  # a record's: cannot be run, can be read
+        return schedule
+    resolve(schedule)
+    if callable(schedule):
+        _factors(schedule)
+    return next((name for name, function in SCHEDULES.items() if function is schedule), schedule)
+
+
+def _factors(schedule: Schedule) -> list[float]:
+    """1,000 values of a schedule."""
+    values = [schedule(i / 1000) for i in range(1000)]
+    for i, value in enumerate(values):
+        try:
+            fits = 0 <= float(value) < math.inf
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"a schedule gives a number from 0 at every progress from 0 to 1, not {value!r} at {i / 1000}"
+            )
+    return [float(value) for value in values]
 
 
 def resolve(schedule: str | Schedule, warmup: float = 0.0) -> Schedule:

@@ -30,6 +30,11 @@ def test_validation_images_are_not_trained_on_and_rates_are_in_order():
     assert "trained on the training images without those for validation" in text and "rates 0.03 or 0.1," in text
 
 
+def test_text_of_a_record_is_no_markup():
+    text = experiments.settings([Config("dla", schedule="<b>[here](http://x)@12345678")])
+    assert r"&lt;b&gt;[here]\(http://x)@12345678 schedule" in text
+
+
 def test_no_runs_is_an_error():
     with pytest.raises(ValueError, match="no runs"):
         experiments.settings([])

@@ -137,6 +137,20 @@ def test_killed_process_pool_says_what_to_do(results):
         records.get_all([TINY], "tiny", "smoke", executor=pool)
 
 
+def killed(config, *arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_names_the_runs_that_it_may_have_trained(results):
+    named = ", ".join(f"{config.name}-{config.hash}" for config in CONFIGS[:1])
+    with (
+        pytest.raises(RuntimeError, match=f"killed in one of these runs: {named} .was"),
+        execution.processes(1) as pool,
+    ):
+        futures = [pool.submit(killed, config) for config in CONFIGS]
+        futures[-1].result()
+
+
 def sleep(folder):
     """In a process group of its own: one worker sleeps, the other waits for work."""
     os.setsid()

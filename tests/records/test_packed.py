@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import subprocess
 import zipfile
 
@@ -166,6 +167,28 @@ def test_a_bad_file_is_one_clear_error(tiny, tmp_path, capsys, name):
 
 def test_a_file_that_is_not_there_and_a_folder(tmp_path, capsys):
     for name, why in ((tmp_path / "nothing.zip", "No such file"), (tmp_path, "directory")):
+        assert cli.main(["predict", "one.png", "--weights", str(name)]) == 1
+        error = capsys.readouterr().err
+        assert why in error and str(name) in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("sums", "why"), [("", "it names no network"), (f"{'0' * 64}  a.safetensors\n", "when unpacked")]
+)
+def test_a_zip_of_nothing_and_one_that_would_fill_the_memory(tmp_path, capsys, sums, why):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.safetensors", bytes(50_000_000))
+        archive.writestr("SHA256SUMS", sums)
+    assert cli.main(["predict", "one.png", "--weights", str(tmp_path / "bad.zip")]) == 1
+    assert why in capsys.readouterr().err
+
+
+def test_weights_that_are_no_file_are_not_read(tmp_path, capsys):
+    """A named pipe would be waited for, /dev/zero read, without end."""
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(3_000_000_000)  # takes no space on the disk
+    for name, why in ((tmp_path / "pipe", "a pipe or device"), ("/dev/zero", "device"), (tmp_path / "large", "2 GB")):
         assert cli.main(["predict", "one.png", "--weights", str(name)]) == 1
         error = capsys.readouterr().err
         assert why in error and str(name) in error and error.count("\n") == 1

@@ -1,5 +1,6 @@
 import concurrent.futures
 import dataclasses
+import json
 import multiprocessing
 import shutil
 import subprocess
@@ -289,6 +290,65 @@ def test_a_record_of_before_the_checksums_is_read(record):
     (record / "weights.safetensors").write_bytes((record / "weights.safetensors").read_bytes()[:-1000])
     with pytest.raises(ValueError, match=f"weights.safetensors of the record {record} is damaged"):
         read_all(record)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe{}", b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_read_is_named_though_its_checksum_holds(record, name, content):
+    if name == "dead_units.csv":
+        content = b""  # nearly all else is a table without a row
+    (record / name).write_bytes(content)
+    records.write_checksums(record)
+    with pytest.raises(ValueError, match=rf"^{name} of the record {record} is damaged .*train again$"):
+        read_all(record)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"config": {"model": "resnet18", "newer": 3}}, "newer"),
+        ({"config": {"model": "resnet18", "optimizer": "lion"}}, "unknown optimizer 'lion'"),
+        ({"config": {"model": "resnet18", "learning_rate": -1}}, "learning_rate is a number in"),
+        ({"config": {}}, "model"),
+        ({"config": None}, "config is None|argument after"),
+        ({"keep": ["sharpness"]}, "unknown output 'sharpness'"),
+        ({"keep": 3}, "int"),
+        ({"seconds": "long"}, "seconds is 'long'"),
+        ({"epochs": None}, "epochs is None"),
+        ({"device": None}, "device is None"),
+        ({"test_accuracy": [1]}, "test_accuracy is"),
+    ],
+)
+def test_a_record_of_another_version_is_one_sentence(record, changed, why):
+    file = record / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    records.write_checksums(record)
+    told = rf"^the record {record} is not one of this version of the code \(.*({why}).*\): .*git pull.*move the folder"
+    with pytest.raises(ValueError, match=told):
+        records.load(record)
+
+
+@pytest.mark.parametrize("name", ["config", "keep", "seconds", "device", "profile", "test_accuracy", "parameters"])
+def test_a_field_that_is_missing_is_named(record, name):
+    content = json.loads((record / "run.json").read_text())
+    del content[name]
+    (record / "run.json").write_text(json.dumps(content))
+    records.write_checksums(record)
+    with pytest.raises(ValueError, match=rf"the record {record} is not one of this version .*{name}' is missing"):
+        records.load(record)
+
+
+def test_without_memory_no_file_is_called_damaged(record, monkeypatch):
+    monkeypatch.setattr("cifar_helpers.records.record.load_file", lambda file: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError):
+        records.load(record).model()
+
+
+def test_a_record_under_the_name_of_another_is_not_taken_for_it(record):
+    other = dataclasses.replace(TINY, seed=TINY.seed + 1)
+    record.rename(record.with_name(f"{other.name}-{other.hash}"))
+    with pytest.raises(ValueError, match="run.json of the record .* is damaged .its config is not the one"):
+        records.find(other, "smoke")
 
 
 def test_a_file_that_is_gone_is_a_damaged_record(record):

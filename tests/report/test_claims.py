@@ -10,7 +10,7 @@ def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
     report.show_claims(
         [("A loss is best", "holds", "+1.00 [+0.50 to +1.50]", "No: one run.")], "04_conclusions", "full"
     )
-    report.show_claims([("ReLU | is fast", "undecided", "+0.10", "No.")], "03_conclusions", "full")
+    report.show_claims([("ReLU | is <b>fast", "undecided", "+0.10", "No.\n")], "03_conclusions", "full")
     readme = root / "README.md"
     readme.write_text("# Title\n<!-- conclusions -->\nold\n<!-- end of conclusions -->\nafter\n")
     claims.write_conclusions(readme)
@@ -22,7 +22,7 @@ def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
         "",
         "| The original says | These runs | Effect | Could its evidence show it? |",
         "| --- | --- | --- | --- |",
-        "| ReLU / is fast | undecided | +0.10 | No. |",
+        "| ReLU / is &lt;b&gt;fast | undecided | +0.10 | No. |",
         "| A loss is best | holds | +1.00 [+0.50 to +1.50] | No: one run. |",
         "<!-- end of conclusions -->",
         "after",

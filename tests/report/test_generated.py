@@ -44,3 +44,27 @@ def test_a_file_that_is_not_as_its_notebook_wrote_it_is_named(root, figure, name
             file.unlink()
     with pytest.raises(ValueError, match=rf"{file.name} is not .* notebook 03_activations --profile full"):
         report.build_pdf("full")
+
+
+@pytest.mark.parametrize(
+    "spoil", [b"", b"\xff\xfe\0", b"a line without a name\n", "cut", "a file that it does not know"]
+)
+def test_damaged_checksums_are_noticed(root, spoil):
+    report.save_table(pd.DataFrame({"a": [1]}), "03_b", "full")
+    generated.write_checksums("03_activations", "full")
+    sums = root / "report/generated/03_activations.sha256"
+    if spoil == "cut":
+        sums.write_bytes(sums.read_bytes()[:70])
+    elif isinstance(spoil, bytes):
+        sums.write_bytes(spoil)
+    else:
+        report.save_table(pd.DataFrame({"a": [1]}), "03_c", "full")
+    with pytest.raises(ValueError, match=r"03_[bc].* is not .* notebook 03_activations --profile full"):
+        generated.check("full")
+
+
+def test_what_a_killed_writer_left_is_no_damage(root):
+    report.save_table(pd.DataFrame({"a": [1]}), "03_b", "full")
+    generated.write_checksums("03_activations", "full")
+    (root / "report/generated/.03_b.4711.tex").write_text("half")
+    generated.check("full")

@@ -4,9 +4,11 @@ import re
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 
 from cifar_helpers.report.latex import escape
+from cifar_helpers.report.tables import tabular
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,9 @@ from cifar_helpers.report.latex import escape
         ("β ≥ −1 Δ", r"$\beta$ $\ge$ $-$1 $\Delta$"),
         ("naïve Łódź “x” – A\u0300", "naïve Łódź “x” – À"),
         ("中 🙂 \x00", "U+4E2D U+1F642 U+0000"),
+        ("--keep <<x>> ,,y'' - 1,000", "-{}-keep <{}<x>{}> ,{},y'{}' - 1,000"),
+        ("[2pt] a[1]", "{}[2pt] a[1]"),
+        ("* a*b", "{}* a*b"),
         ("two\nlines\tand \u00a0spaces", "two lines and  spaces"),
     ],
 )
@@ -30,7 +35,9 @@ def test_text_is_shown_and_never_run(text, escaped):
 def test_every_character_compiles(tmp_path):
     numbers = [*range(0x500), *range(0x2000, 0x2400), *range(0x4E00, 0x4E20), *range(0x1F600, 0x1F650)]
     text = "\n\n".join(escape(chr(number)) for number in numbers)
-    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{lmodern}"
+    # each first in a line of a table, where [ would be an argument of the line before
+    text += "\n\n" + "\n\n".join(tabular(pd.DataFrame({chr(n): [f"{chr(n)}2pt] x"] * 2})) for n in range(32, 127))
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{lmodern,booktabs}"
     (tmp_path / "a.tex").write_text(f"{head}\\begin{{document}}\n{text}\n\\end{{document}}\n", encoding="utf-8")
     run = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, encoding="utf-8", errors="replace")

@@ -23,6 +23,13 @@ def test_a_table_is_saved_and_shown_in_the_same_numbers(root):
     assert page == styled(frame, "03_t", thousands=",").to_html()  # nothing of chance in it
 
 
+def test_text_of_a_table_is_no_html():
+    nasty = "<script>run()</script> & 'x'"
+    frame = pd.DataFrame({nasty: [nasty]}, index=pd.Index([nasty], name=nasty))
+    page = styled(frame, "03_t").to_html()
+    assert "<script>" not in page and page.count("&lt;script&gt;run()&lt;/script&gt; &amp; 'x'") == 4
+
+
 def test_other_things_are_refused(root):
     with pytest.raises(TypeError, match="a figure or a table, not str"):
         report.show("text", "03_t", "full")

@@ -8,7 +8,7 @@ import typing
 import numpy as np
 import pytest
 
-from cifar_helpers.train import Config, fields
+from cifar_helpers.train import Config, fields, schedules
 
 DECLARED = typing.get_type_hints(Config)
 NUMBERS = {name: kind for name, kind in DECLARED.items() if kind in (int, float, int | None, tuple[int, ...])}
@@ -32,6 +32,8 @@ def test_every_number_has_a_range():
         (dict(epochs=np.int64(3)), dict(epochs=3)),
         (dict(width=np.float32(0.5)), dict(width=0.5)),
         (dict(hidden=[np.int32(64)]), dict(hidden=(64,))),
+        (dict(weight_decay=-0.0), dict(weight_decay=0.0)),
+        (dict(schedule=schedules.cosine), dict(schedule="cosine")),
     ],
 )
 def test_equal_configs_are_one_record(given, settled):
@@ -46,8 +48,8 @@ def test_equal_configs_are_one_record(given, settled):
 def test_a_number_outside_of_its_range_is_one_sentence(name):
     interval, kind = fields.RANGES[name], NUMBERS[name]
     values = [interval.left - 1, interval.right + 1]
-    for value in [math.nan, -math.inf, *values] if kind is float else values:
-        if math.isinf(value) and kind is not float:
+    for value in [math.nan, math.inf, -math.inf, 10**400, *values] if kind is float else values:
+        if kind is not float and math.isinf(value):
             continue
         given = (value,) if kind == tuple[int, ...] else value
         with pytest.raises(ValueError, match=rf"^{name} is a number in [\[(]"):
@@ -82,3 +84,9 @@ def test_a_schedule_is_a_name_or_a_function():
     assert Config("dla", schedule=squared).to_dict()["schedule"].startswith("partial@")
     with pytest.raises(ValueError, match="a schedule is a name or a function of the progress, not 3"):
         Config("dla", schedule=3)
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, None, "fast", 1j])
+def test_a_schedule_gives_factors(value):
+    with pytest.raises(ValueError, match="a schedule gives a number from 0 at every progress .* at 0.5"):
+        Config("dla", schedule=lambda t: value if t >= 0.5 else 1)

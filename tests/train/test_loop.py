@@ -280,9 +280,20 @@ def test_wrong_data_is_one_clear_error(cifar):
         train(dataclasses.replace(TINY, data="cifar10"), cifar, device="cpu")
     with pytest.raises(ValueError, match="batch_size 500 is larger than the 200 training images"):
         train(dataclasses.replace(TINY, batch_size=500), cifar, device="cpu")
+    with pytest.raises(ValueError, match="images=401 is more than the 400 images"):
+        train(dataclasses.replace(TINY, images=401), cifar, device="cpu")
+    with pytest.raises(ValueError, match="test_images=51 is more than the 40 images"):
+        train(dataclasses.replace(TINY, test_images=51, evaluate="validation"), cifar, device="cpu")
 
 
 @pytest.mark.parametrize("side", (0, 33, 64))
 def test_images_are_only_scaled_down(side):
     with pytest.raises(ValueError, match=r"small_side is a number in \[1, 32\]"):
         dataclasses.replace(TINY, small_side=side)
+
+
+@pytest.mark.parametrize(("model", "side"), [("vgg_a", 3), ("densenet121", 1), ("fast_cnn", 1)])
+def test_images_that_a_network_cannot_take_are_one_sentence(cifar, model, side):
+    config = dataclasses.replace(TINY, model=model, small_side=side, small_share=0.5)
+    with pytest.raises(ValueError, match=f"^small_side={side} is too small for the network {model} .*size.*"):
+        train(config, cifar, device="cpu")

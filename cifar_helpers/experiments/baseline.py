@@ -76,7 +76,7 @@ def rates(config: Config, values: Iterable[float], profile: str) -> list[Config]
 
 def ablation_keep(config: Config) -> tuple[str, ...]:
     """The baseline saves every output that any ablation needs, so that one training serves all of them."""
-    baselines = [base(profile, config.epochs) for base in (ablation, ten_epochs) for profile in PROFILES]
+    baselines = [each for profile in PROFILES for each in (ablation(profile, config.epochs), ten_epochs(profile))]
     return ("logits", "dead_units") if replace(config, seed=0) in baselines else ()
 
 

@@ -22,9 +22,9 @@ from cifar_helpers.experiments.registry import (
     missing,
     recorded,
 )
-from cifar_helpers.experiments.baseline import RATES, SEEDS, SWEEP_SEEDS, ablation, each_seed, label, rates
+from cifar_helpers.experiments.baseline import RATES, SEEDS, SWEEP_SEEDS, ablation, each_seed, label, rates, ten_epochs
 from cifar_helpers.experiments.choices import best_rates
-from cifar_helpers.experiments.settings import settings
+from cifar_helpers.experiments.settings import scale, settings
 from cifar_helpers.experiments.architectures import (
     FIRST_PER_FEATURE,
     PER_FEATURE,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cifar_helpers import models
-from cifar_helpers.experiments.baseline import ablation, ablation_keep, each_seed
+from cifar_helpers.experiments.baseline import ablation, ablation_keep, each_seed, ten_epochs
 from cifar_helpers.experiments.registry import experiment
 from cifar_helpers.train import Config
 
@@ -15,7 +15,7 @@ def _with_dead_units(config: Config) -> tuple[str, ...]:
 @experiment(keep=_with_dead_units)
 def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epochs: int = 0, seeds: int = 0):
     """One activation in every place of the network; dead units are counted for ReLU and LeakyReLU."""
-    base = ablation(profile, epochs)
+    base = ten_epochs(profile, epochs)
     return each_seed([replace(base, activation=name) for name in names], profile, seeds)
 
 

@@ -50,6 +50,13 @@ def settings(runs: Iterable[Run | Config]) -> str:
     return "; ".join(parts) + (f". The runs differ in: {', '.join(differ)}." if differ else ".")
 
 
+def scale(runs: Iterable[Run | Config]) -> str:
+    """Epochs and seeds of some runs, for a row of a table: "10 epochs, 3 seeds"."""
+    configs = [run if isinstance(run, Config) else run.config for run in runs]
+    epochs, seeds = (list(dict.fromkeys(getattr(c, name) for c in configs)) for name in ("epochs", "seed"))
+    return f"{_several(epochs, 'epoch')}, {_several(seeds, 'seed', count=True)}"
+
+
 def _network(of: dict[str, list]) -> str:
     names = [models.TITLES[name] for name in of["model"]]
     whose = "its" if len(names) == 1 else "their"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cifar_helpers import models
-from cifar_helpers.experiments.baseline import ablation, ablation_keep, each_seed, ten_epochs
+from cifar_helpers.experiments.baseline import ablation, ablation_keep, each_seed, rates, ten_epochs
 from cifar_helpers.experiments.registry import experiment
 from cifar_helpers.train import Config
 
@@ -12,8 +12,19 @@ def _with_dead_units(config: Config) -> tuple[str, ...]:
     return (*ablation_keep(config), *(["dead_units"] if config.activation in ("relu", "leaky_relu") else []))
 
 
+FOUR = ("relu", "relu6", "leaky_relu", "elu")  # the original's
+
+
+@experiment
+def activation_rates(profile: str, names=FOUR) -> list[Config]:
+    """Each activation at half the baseline's rate, at it and at twice of it, on the validation split."""
+    base = ten_epochs(profile)
+    values = [factor * base.learning_rate for factor in (0.5, 1.0, 2.0)]
+    return [config for name in names for config in rates(replace(base, activation=name), values, profile)]
+
+
 @experiment(keep=_with_dead_units)
-def activations(profile: str, names=("relu", "relu6", "leaky_relu", "elu"), epochs: int = 0, seeds: int = 0):
+def activations(profile: str, names=FOUR, epochs: int = 0, seeds: int = 0):
     """One activation in every place of the network; dead units are counted for ReLU and LeakyReLU."""
     base = ten_epochs(profile, epochs)
     return each_seed([replace(base, activation=name) for name in names], profile, seeds)

@@ -92,7 +92,7 @@ class _TrainHelp(argparse.Action):
 def _train(options) -> int:
     from contextlib import AbstractContextManager, nullcontext
 
-    from cifar_helpers import experiments
+    from cifar_helpers import experiments, train
     from cifar_helpers.records import execution
 
     profile = experiments.profile(options.profile)
@@ -103,6 +103,7 @@ def _train(options) -> int:
     if options.scheduler:
         place: AbstractContextManager = execution.dask(options.scheduler)
     else:
+        train.resolve_device(options.device)  # likewise a device that this machine lacks; other machines have others
         place = execution.processes(options.workers) if options.workers != 1 else nullcontext()
     with place as executor:
         for name in names:

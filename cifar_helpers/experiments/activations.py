@@ -30,6 +30,13 @@ def activations(profile: str, names=FOUR, epochs: int = 0, seeds: int = 0):
     return each_seed([replace(base, activation=name) for name in names], profile, seeds)
 
 
+@experiment(keep=_with_dead_units)
+def ten_epoch_activations(profile: str, names=FOUR, seeds: int = 5) -> list[Config]:
+    """The same at the baseline of ten epochs, a seed of all before the next."""
+    base = ten_epochs(profile)
+    return [replace(base, activation=name, seed=seed) for seed in range(seeds) for name in names]
+
+
 @experiment(keep=ablation_keep)
 def activations_others(
     profile: str,

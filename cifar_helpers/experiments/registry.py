@@ -23,6 +23,7 @@ FULL_ONLY = (
     "overfitting_strengths",
     "search_best",
     "table_1_head_rate",
+    "ten_epoch_activations",
     "ten_epoch_rates",
 )
 

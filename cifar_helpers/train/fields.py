@@ -8,7 +8,7 @@ from typing import Any
 
 from pandas import Interval
 
-LARGE = 1e30  # torch's float32 ends at 3e38, and a rate is multiplied
+LARGE = 1e32  # torch's float32 ends at 3e38, and a rate is multiplied
 
 RANGES = {  # every field that is a number, or holds numbers
     "hidden": Interval(1, inf, closed="left"),

@@ -2,6 +2,7 @@
 # make report PROFILE=quick     the same in miniature, trained on this machine
 # make test                     unit tests, the whole pipeline on made-up images, the notebooks
 # make test-lab                 JupyterLab in a browser: all cells run, each control moved
+# make test-recipes             docs/extend.md followed to the letter, through notebooks, report and site
 # make lab                      JupyterLab, on a page that lists the notebooks
 # make html                     the notebooks as a small site, from their stored outputs
 # make badges                   badges and links for the address in pyproject.toml
@@ -43,7 +44,7 @@ CODE := $(shell find cifar_helpers -name "*.py" -o -name "*.json")
 WORKERS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
-.PHONY: report test test-lab lab html badges clean
+.PHONY: report test test-lab test-recipes lab html badges clean
 .DELETE_ON_ERROR:
 
 # Recipes add to MADE. They begin with exec, where they would need a shell: one that is killed leaves its child alive.
@@ -100,6 +101,10 @@ test: $(TEST_SETUP)
 # JupyterLab in a headless Chromium: minutes, so not a part of `make test`.
 test-lab: $(TEST_SETUP)
 	pytest -m lab
+
+# What docs/extend.md adds, through notebooks, report and site: minutes, too.
+test-recipes: $(TEST_SETUP)
+	pytest -m recipes
 
 # Jupyter wants to be told that root, as in a container, is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -77,7 +77,7 @@ def copy(tmp_path_factory) -> Path:
     copy, unwanted = tmp_path_factory.mktemp("recipes"), shutil.ignore_patterns("__pycache__", "*.failed.ipynb")
     for name in FOLDERS:
         shutil.copytree(paths.ROOT / name, copy / name, ignore=unwanted)
-    for file in [*paths.ROOT.glob("*.md"), paths.ROOT / "pyproject.toml", paths.ROOT / "requirements.lock"]:
+    for file in filter(Path.is_file, paths.ROOT.iterdir()):
         shutil.copy(file, copy)
     given = recipes((copy / "docs/extend.md").read_text())
     save_file(copy, given["A network"])

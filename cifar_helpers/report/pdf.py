@@ -130,7 +130,7 @@ def pipeline_numbers(profile: str) -> dict[str, str | int | float]:
     }
     numbers |= _settings(profile)
     found, runs = conclusions(profile), runs_table.runs_index(profile)
-    numbers |= {"runCount": len(runs), "runHours": f"{runs['seconds'].sum() / 3600:.0f}"}
+    numbers |= {"runCount": len(runs), "runHours": f"{runs_table.hours(runs).sum():.0f}"}
     return numbers | (verdicts(found) if len(found) else {})
 
 

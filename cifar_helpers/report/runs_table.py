@@ -62,6 +62,14 @@ def _changes(config: Config) -> str:
     return " ".join(f"{name}={value}".replace(" ", "") for name, value in changed.items() if name not in own_column)
 
 
+def hours(runs: pd.DataFrame) -> pd.Series:
+    """Hours of each run of a runs_index: the processor's, per thread; by the clock where a record has no others.
+
+    By the clock, a training that waited for other work, or was stopped for it, looks longer than it is.
+    """
+    return runs["cpu_seconds"].astype(float).div(runs["threads"].astype(float)).fillna(runs["seconds"]) / 3600
+
+
 def experiments_table(runs: pd.DataFrame) -> pd.DataFrame:
     """A row per experiment of a runs_index: how many runs and seeds, their epochs, hours in all, devices as letters.
 
@@ -74,7 +82,7 @@ def experiments_table(runs: pd.DataFrame) -> pd.DataFrame:
             "Runs": len(group),
             "Seeds": group["seed"].nunique(),
             "Epochs": " to ".join(map(str, sorted({group["epochs"].min(), group["epochs"].max()}))),
-            "Hours": group["seconds"].sum() / 3600,
+            "Hours": hours(group).sum(),
             "Devices": ", ".join(sorted({letters[device] for device in group["device"]})),
         }
         for name, group in runs.groupby("experiment")
@@ -89,5 +97,5 @@ def experiments_tex(profile: str) -> str:
     runs = runs_index(profile)
     table = experiments_table(runs)
     devices = "; ".join(f"{letter}: {device}" for letter, device in table.attrs["devices"].items())
-    text = f"{len(runs)} runs, {runs['seconds'].sum() / 3600:.1f} hours in all. Devices: {devices or 'none'}."
+    text = f"{len(runs)} runs, {hours(runs).sum():.1f} hours in all. Devices: {devices or 'none'}."
     return f"{escape(text)}\n\n{tabular(table, column_format='lrrrrl')}"

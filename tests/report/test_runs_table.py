@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cifar_helpers import models, records, train
 from cifar_helpers.core import paths
@@ -28,7 +29,7 @@ def record():
             labels=None,
             diverged=False,
             images_per_second=1.0,
-            cpu_seconds=1.0,
+            cpu_seconds=float(seconds) * torch.get_num_threads(),
             multiply_adds=1,
             peak_memory_mb=1.0,
         )
@@ -65,6 +66,13 @@ def test_appendix_has_a_row_for_every_experiment(root, record):
     assert (
         text.startswith("2 runs, 3.0 hours in all. Devices: A: ") and r"batch\_sizes & 2 & 2 & 1 & 3.00 & A \\" in text
     )
+
+
+def test_hours_are_those_of_the_processor_where_they_are_known():
+    runs = pd.DataFrame(
+        {"seconds": [9000.0, 9000.0, 9000.0], "cpu_seconds": [3600.0, 7200.0, None], "threads": [1, 2, 1]}
+    )
+    assert runs_table.hours(runs).tolist() == [1.0, 1.0, 2.5]
 
 
 def test_text_of_a_record_is_no_latex_and_a_damaged_record_stops_nothing(root, record, capsys):

@@ -24,17 +24,10 @@ def activation_rates(profile: str, names=FOUR) -> list[Config]:
 
 
 @experiment(keep=_with_dead_units)
-def activations(profile: str, names=FOUR, epochs: int = 0, seeds: int = 0):
-    """One activation in every place of the network; dead units are counted for ReLU and LeakyReLU."""
-    base = ablation(profile, epochs)
-    return each_seed([replace(base, activation=name) for name in names], profile, seeds)
-
-
-@experiment(keep=_with_dead_units)
-def ten_epoch_activations(profile: str, names=FOUR, seeds: int = 5) -> list[Config]:
-    """The same at the baseline of ten epochs, a seed of all before the next."""
-    base = ten_epochs(profile)
-    return [replace(base, activation=name, seed=seed) for seed in range(seeds) for name in names]
+def activations(profile: str, names=FOUR, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """One activation in every place of the network, five seeds each at full size; dead units are counted for two."""
+    base = ten_epochs(profile, epochs)
+    return each_seed([replace(base, activation=name) for name in names], profile, seeds or (5 if profile == "full" else 0))
 
 
 @experiment(keep=ablation_keep)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cifar_helpers import train
-from cifar_helpers.experiments.baseline import RATES, ablation, ablation_keep, each_seed, rates
+from cifar_helpers.experiments.baseline import RATES, ablation, ablation_keep, each_seed, rates, ten_epochs
 from cifar_helpers.experiments.choices import best_rates
 from cifar_helpers.experiments.registry import experiment
 from cifar_helpers.train import Config
@@ -35,5 +35,5 @@ def schedules(
 
 @experiment
 def ten_epoch_rates(profile: str) -> list[Config]:
-    """The learning rate of a longer baseline, SGD for ten epochs, on the validation split."""
-    return optimizer_rates(profile, names=("sgd",), epochs=10)
+    """The learning rate of the baseline of ten epochs, on the validation split; smaller profiles have one baseline."""
+    return optimizer_rates(profile, names=("sgd",), epochs=ten_epochs(profile).epochs)

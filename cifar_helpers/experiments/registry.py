@@ -19,12 +19,9 @@ KEEP: dict[str, Keep] = {}
 FULL_ONLY = (
     "activation_rates",
     "fast_ablation",
-    "fast_without_muon",
     "overfitting_strengths",
     "search_best",
     "table_1_head_rate",
-    "ten_epoch_activations",
-    "ten_epoch_rates",
 )
 
 

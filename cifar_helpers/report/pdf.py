@@ -136,7 +136,7 @@ def pipeline_numbers(profile: str) -> dict[str, str | int | float]:
 
 def _settings(profile: str) -> dict[str, str | int]:
     """How the ablations are trained, and on how many images choices are made."""
-    usual, others = experiments.losses(profile)[0], experiments.activations_others(profile)[0]
+    usual, longer = experiments.losses(profile)[0], experiments.activations(profile)[0]
     return {
         "validationImages": VALIDATION_IMAGES,
         "ablationTrainImages": usual.images or "all",
@@ -145,5 +145,7 @@ def _settings(profile: str) -> dict[str, str | int]:
         "ablationBatch": usual.batch_size,
         "ablationMomentum": f"{usual.momentum:g}",
         "ablationDecay": f"{usual.weight_decay:g}",
-        "activationsOthersEpochs": others.epochs,
+        "activationsEpochs": longer.epochs,
+        "activationsRate": f"{longer.learning_rate:g}",
+        "activationsOthersEpochs": experiments.activations_others(profile)[0].epochs,
     }

@@ -194,7 +194,7 @@ def test_disk_full_at_the_cache_of_the_data_set(tmp_path):
 @pytest.mark.slow
 def test_disk_full_at_a_notebook(project, capsys, monkeypatch):  # noqa: F811
     monkeypatch.setenv("IPYTHONDIR", str(project))
-    write(project, "01_long", "print(100_000 * 'long ')")
+    write(project, "01_long", "print(100_000 * 'long\\n')")
     arguments = ["notebook", "01_long", "--profile", "smoke"]
     with full_disk(100_000):
         assert cli.main(arguments) == 1

@@ -25,9 +25,9 @@ def activation_rates(profile: str, names=FOUR) -> list[Config]:
 
 @experiment(keep=_with_dead_units)
 def activations(profile: str, names=FOUR, epochs: int = 0, seeds: int = 0) -> list[Config]:
-    """One activation in every place of the network, five seeds each at full size; dead units are counted for two."""
+    """One activation in every place of the network; dead units are counted for ReLU and LeakyReLU."""
     base = ten_epochs(profile, epochs)
-    return each_seed([replace(base, activation=name) for name in names], profile, seeds or (5 if profile == "full" else 0))
+    return each_seed([replace(base, activation=name) for name in names], profile, seeds)
 
 
 @experiment(keep=ablation_keep)

@@ -33,8 +33,8 @@ def test_full_width_records_start_without_a_jump(name):
     assert jump(run.steps) < JUMP
 
 
-# At these widths the classifier sees 256 to 1,216 features.
-@pytest.mark.parametrize("name, width", [("resnet18", 0.5), ("resnext50_32x4d", 0.5), ("dpn26", 0.5)])
+# At these widths the classifier sees 256 to 608 features.
+@pytest.mark.parametrize("name, width", [("resnet18", 0.5), ("resnext50_32x4d", 0.25), ("dpn26", 0.25)])
 def test_narrow_networks_start_without_a_jump_only_at_the_rate_by_features(name, width):
     steps = dict(data="synthetic", images=320, batch_size=32, epochs=1, test_images=100, precision="float32")
     ruled = next(config for config in experiments.first_steps("full") if config.model == name)

@@ -22,11 +22,25 @@ def overlay(axis: Axes, picture: np.ndarray, heat: Tensor, text: str = "") -> Ax
     return axis.imshow(shares.numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.6)
 
 
-def sheet(pictures: np.ndarray, titles: Sequence[str], columns: Mapping[str, tuple[Tensor, Sequence[str]]]) -> Figure:
-    """A line for each picture (n, 32, 32, 3): first itself, then a map for each column: label -> (maps, n texts)."""
-    shape = len(pictures), len(columns) + 1
-    size = shape[1] + 0.7, 1.16 * shape[0] + 0.3
-    figure, axes = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False)
+def sheet(
+    pictures: np.ndarray,
+    titles: Sequence[str],
+    columns: Mapping[str, tuple[Tensor, Sequence[str]]],
+    blocks: int = 1,
+) -> Figure:
+    """A line for each picture (n, 32, 32, 3): first itself, then a map for each column: label -> (maps, n texts).
+
+    The lines stand in so many blocks side by side, of n / blocks lines each.
+    """
+    lines, width = len(pictures) // blocks, len(columns) + 1
+    widths = [*(width * [1.0] + [0.15]) * blocks][:-1]  # a gap between two blocks
+    size = sum(widths) + 0.7, 1.16 * lines + 0.3
+    figure, grid = plt.subplots(
+        lines, len(widths), figsize=size, layout="constrained", squeeze=False, width_ratios=widths
+    )
+    for axis in grid[:, width :: width + 1].flat:
+        axis.remove()
+    axes = np.vstack([grid[:, start : start + width] for start in range(0, len(widths), width + 1)])
     for axis, picture, text in zip(axes[:, 0], pictures, titles):
         axis.imshow(picture)
         axis.set_title(text, fontsize=9.5, pad=3)
@@ -34,8 +48,8 @@ def sheet(pictures: np.ndarray, titles: Sequence[str], columns: Mapping[str, tup
     for number, (label, (maps, texts)) in enumerate(columns.items(), start=1):
         for axis, picture, heat, text in zip(axes[:, number], pictures, maps, texts):
             drawn = overlay(axis, picture, heat, text)
-        heading = [*label.split(), texts[0]]
-        axes[0, number].set_title("\n".join(heading).rstrip(), fontsize=9.5, pad=3)
+        for axis, text in list(zip(axes[:, number], texts))[::lines]:  # at the top of each block
+            axis.set_title("\n".join([*label.split(), text]).rstrip(), fontsize=9.5, pad=3)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=30, ticks=[0, 0.5, 1])
     bar.set_label("share of the map's highest value", fontsize=9.5)
     return figure

@@ -143,7 +143,7 @@ def forest(
     A circle is the mean: filled where the difference is shown, open where it is not. `by_seed` adds a tick for each
     seed: its difference, a row per seed and a column per option. What lies beyond `edge` is an arrow with its mean.
     """
-    figure, axis = plt.subplots(figsize=(7, 0.9 + 0.36 * len(differences)), layout="constrained")
+    figure, axis = plt.subplots(figsize=(7, 0.6 + 0.24 * len(differences)), layout="constrained")
     axis.axvline(0, color="0.3", linewidth=1)
     for row in differences.itertuples():
         name, face = title(row.Index), "0.2" if row.outcome in ("higher", "lower") else "white"

@@ -24,7 +24,7 @@ COMPARISON = {
     "high": "95 % high",
     "p_holm": "p (Holm)",
 }
-FORMAT: dict[str, Any] = {"precision": 2, "na_rep": "--"}  # Styler.format's
+FORMAT: dict[str, Any] = {"precision": 2, "na_rep": "–"}  # Styler.format's
 
 
 def save_table(frame: pd.DataFrame, name: str, profile: str, caption: str = "", **options) -> None:
@@ -42,10 +42,15 @@ def save_table(frame: pd.DataFrame, name: str, profile: str, caption: str = "", 
 def comparison(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """The columns of COMPARISON that a table has, under their titles; `what` heads the column of the options.
 
-    For `statistics.summary` joined with `statistics.family`.
+    For `statistics.summary` joined with `statistics.family`. The number of seeds is left out where all rows have the
+    same, which the settings above the table say, and the number of diverged runs where there are none.
     """
-    table = table[[column for column in COMPARISON if column in table]].rename(columns=COMPARISON)
-    return table.rename_axis(what).reset_index()
+    shown = [column for column in COMPARISON if column in table]
+    if "n" in shown and table["n"].nunique() == 1:
+        shown.remove("n")
+    if "diverged" in shown and not table["diverged"].any():
+        shown.remove("diverged")
+    return table[shown].rename(columns=COMPARISON).rename_axis(what).reset_index()
 
 
 def tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -> str:

@@ -8,6 +8,8 @@ import torch
 import torchinfo
 from torch import nn
 
+PFLOP = 6 / 1e15  # of a multiply-add in the forward pass: two operations, and twice as many in the backward pass
+
 
 class Stopwatch:
     """Wall and CPU seconds (of all threads of this process) inside its `with` blocks, summed."""

@@ -27,3 +27,10 @@ def test_a_sheet_has_a_line_per_picture_and_a_column_per_label():
     figure = maps.sheet(pictures, "abc", {"one": (some, "xyz"), "two": (some, "uvw")})
     titles = [axis.get_title() for axis in figure.axes]
     assert titles[:9] == ["a", "one\nx", "two\nu", "b", "y", "v", "c", "z", "w"]
+
+
+def test_blocks_of_a_sheet_stand_side_by_side_each_with_its_headings():
+    pictures, some = np.zeros((4, 32, 32, 3), np.uint8), torch.rand(4, 32, 32)
+    figure = maps.sheet(pictures, "abcd", {"one": (some, "wxyz")}, blocks=2)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[:8] == ["a", "one\nw", "c", "one\ny", "b", "x", "d", "z"]

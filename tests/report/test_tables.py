@@ -13,14 +13,14 @@ def test_table_is_escaped_and_rounded(root):
     text = (root / "build/quick/report/generated/02_table_1.tex").read_text()
     assert text.startswith("% profile: quick\n\\begin{tabular}{lrr}\n\\toprule\n")
     assert r"Net\_work & Accuracy (\%) & Size \\" in text
-    assert r"dla\_x\&y & 92.06 & 11,173,962 \\" in text and r"b & -- & 2 \\" in text
+    assert r"dla\_x\&y & 92.06 & 11,173,962 \\" in text and r"b & – & 2 \\" in text
 
 
 def test_index_and_whole_numbers_with_gaps_are_shown(root):
     frame = pd.DataFrame({"n": pd.array([1234, None], dtype="Int64")}, index=pd.Index(["a_b", "c"], name="of_what"))
     report.save_table(frame, "02_t", "full", thousands=",")
     text = (root / "report/generated/02_t.tex").read_text()
-    assert r"a\_b & 1,234 \\" in text and r"c & -- \\" in text and r"of\_what" in text
+    assert r"a\_b & 1,234 \\" in text and r"c & – \\" in text and r"of\_what" in text
 
 
 def test_comparison_has_the_columns_it_knows_under_their_titles(root):
@@ -29,11 +29,25 @@ def test_comparison_has_the_columns_it_knows_under_their_titles(root):
     assert r"Activation & Test \% & 95 \% low \\" in (root / "report/generated/03_t.tex").read_text()
 
 
+@pytest.mark.parametrize(
+    "seeds, diverged, titles",
+    [
+        ([3, 3], [0, 0], []),
+        ([3, 5], [0, 0], ["Seeds"]),
+        ([3, 3], [0, 1], ["Diverged"]),
+        ([3, 5], [2, 2], ["Seeds", "Diverged"]),
+    ],
+)
+def test_comparison_leaves_out_counts_that_say_nothing(seeds, diverged, titles):
+    table = pd.DataFrame({"mean": [50.0, 51.0], "n": seeds, "diverged": diverged}, index=["a", "b"])
+    assert list(report.comparison(table, "Option")) == ["Option", "Test %", *titles]
+
+
 def test_a_tiny_p_value_is_not_nought(root):
     table = pd.DataFrame({"mean": [50.0, 51.0, 52.0], "p_holm": [np.nan, 0.0314, 1e-6]}, index=["a", "b", "c"])
     report.save_table(report.comparison(table, "Option"), "03_t", "full")
     text = (root / "report/generated/03_t.tex").read_text()
-    assert r"a & 50.00 & -- \\" in text and r"b & 51.00 & 0.031 \\" in text and r"c & 52.00 & below 0.001 \\" in text
+    assert r"a & 50.00 & – \\" in text and r"b & 51.00 & 0.031 \\" in text and r"c & 52.00 & below 0.001 \\" in text
 
 
 def test_numbers_become_macros(root):

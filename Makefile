@@ -10,8 +10,11 @@
 
 PROFILE ?= full
 PYTHON ?= python3
-# between bars, so that a blank counts: build/smoke /steps would be two paths
-$(if $(filter-out |smoke| |quick| |full|,|$(PROFILE)|),$(error PROFILE="$(PROFILE)": choose from smoke, quick, full))
+# A variable as it was given, between bars, so that a blank counts (build/smoke /steps would be two paths), and a $ is no
+# command of make.
+given = $(if $(filter 1,$(words |$(value $1)|)),|$(value $1)|,several words)
+$(if $(filter-out |smoke| |quick| |full|,$(call given,PROFILE)),$(error \
+  PROFILE="$(value PROFILE)": choose from smoke, quick, full))
 
 # The environment of environment.yml, where it is active; else a virtual environment in .venv.
 ifeq ($(CONDA_DEFAULT_ENV),cifar-helpers)
@@ -41,7 +44,11 @@ NOTEBOOKS := 08_grad_cam 07_filters $(filter-out 07_% 08_%, $(basename $(notdir 
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 CODE := $(shell find cifar_helpers -name "*.py" -o -name "*.json")
 # Of about 2.5 GB each, on a GPU too.
-WORKERS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
+ifeq ($(origin WORKERS),undefined)
+WORKERS := $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
+endif
+$(if $(filter-out $(shell seq -f '|%g|' 999),$(call given,WORKERS)),$(error \
+  WORKERS="$(value WORKERS)": a whole number from 1 to 999))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
 .PHONY: report test test-lab test-recipes lab html badges clean

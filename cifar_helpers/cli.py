@@ -193,7 +193,7 @@ def _search(options) -> int:
     if options.workers == 1:
         search.work(profile, options.trials, device)
     else:
-        with execution.processes(options.workers) as pool:
+        with execution.processes(options.workers, f"the search {search.path_of(profile)}") as pool:
             workers = [pool.submit(search.work, profile, options.trials, device) for _ in range(options.workers)]
             for worker in workers:
                 worker.result()

@@ -269,12 +269,10 @@ def _add_notebook(commands) -> None:
 
 
 def _notebook(options) -> int:
-    from pathlib import Path
-
     from cifar_helpers import experiments
     from cifar_helpers.notebook import execution
 
-    return execution.execute(Path(options.name).name.removesuffix(".ipynb"), experiments.profile(options.profile))
+    return execution.execute(execution.name_of(options.name), experiments.profile(options.profile))
 
 
 def _add_pdf(commands) -> None:

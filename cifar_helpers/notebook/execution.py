@@ -11,13 +11,28 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from cifar_helpers.core import files, paths
+from cifar_helpers.core import files, notebook_file, paths
 from cifar_helpers.core.profiles import PUBLISH
 from cifar_helpers.core.progress import bar, tick
 from cifar_helpers.report import generated
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
+
+
+def name_of(given: str) -> str:
+    """The name of a notebook, which is given by its name or its file (`notebooks/02_architectures.ipynb`).
+
+    Raises: ValueError for a file that is not in notebooks/, though one of its name may be.
+    """
+    folder, path = paths.ROOT / "notebooks", Path(given)
+    if path.name != given and path.resolve().parent != folder.resolve():
+        raise ValueError(f"{path.absolute()} is not in {folder}: {_choices(folder)}")
+    return path.name.removesuffix(".ipynb")
+
+
+def _choices(folder: Path) -> str:
+    return f"choose from {', '.join(sorted(path.stem for path in folder.glob('*.ipynb')))}"
 
 
 def execute(name: str, profile: str) -> int:
@@ -29,8 +44,7 @@ def execute(name: str, profile: str) -> int:
     """
     source = paths.ROOT / "notebooks" / f"{name}.ipynb"
     if not source.exists():
-        names = ", ".join(sorted(p.stem for p in source.parent.glob("*.ipynb")))
-        raise ValueError(f"no notebook {name!r}; choose from {names}")
+        raise ValueError(f"no notebook {name!r}; {_choices(source.parent)}")
     output = paths.notebooks(profile) / f"{name}.ipynb"
     failed = output.with_suffix(".failed.ipynb")
     files.folder(output.parent)
@@ -43,7 +57,7 @@ def execute(name: str, profile: str) -> int:
 
 
 def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
-    shown = bar(len(nbformat.read(source, as_version=4).cells), output.stem, unit="cell")
+    shown = bar(len(notebook_file.read(source).cells), output.stem, unit="cell")
     tick(shown)
     # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
     os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile, PUBLISH: "1"}

@@ -105,6 +105,38 @@ def test_unknown_notebook_lists_the_choices(project, capsys):
     assert "no notebook '01_goood'; choose from 01_good" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "given", ["../01_good.ipynb", "/etc/01_good", "build/smoke/notebooks/01_good.ipynb", "../", "", ".."]
+)
+def test_a_path_outside_is_one_sentence(project, monkeypatch, capsys, given):
+    write(project, "01_good")
+    monkeypatch.chdir(project)
+    assert cli.main(["notebook", given, "--profile", "smoke"]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "choose from 01_good" in told
+    assert given in ("", "..") or f"is not in {project / 'notebooks'}" in told
+
+
+def test_a_notebook_is_known_by_its_file_from_any_folder(project, monkeypatch):
+    for folder, given in ((".", "notebooks/01_a.ipynb"), ("notebooks", "./01_a.ipynb"), ("notebooks", "01_a")):
+        monkeypatch.chdir(project / folder)
+        assert execution.name_of(given) == execution.name_of(str(project / "notebooks/01_a.ipynb")) == "01_a"
+
+
+def test_a_flipped_bit_in_a_notebook_is_one_sentence(project, capsys):
+    write(project, "01_bad", "'a picture'")
+    path = project / "notebooks/01_bad.ipynb"
+    whole = path.read_bytes()
+    for place, bit in ((whole.index(b"{"), 1), (whole.index(b"code"), 2), (whole.index(b"picture"), 128), (0, 0)):
+        damaged = bytearray(whole)
+        damaged[place] ^= bit
+        path.write_bytes(damaged if bit else whole[: len(whole) // 2])
+        assert cli.main(["notebook", "01_bad", "--profile", "smoke"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: the notebook {path} is damaged (") and told.count("\n") == 1
+        assert "git restore" in told
+
+
 def test_train_command_names_the_choices(capsys):
     assert cli.main(["train", "table_9", "--profile", "smoke"]) == 1
     assert "choose from table_1" in capsys.readouterr().err

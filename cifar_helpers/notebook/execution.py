@@ -17,6 +17,8 @@ from cifar_helpers.core.progress import bar, tick
 from cifar_helpers.report import generated
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# variables that show warnings, with paths of this machine, or start the kernel of another environment
+FOREIGN = ("PYTHONWARNINGS", "PYTHONDEVMODE", "JUPYTER_PATH")
 PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
 
 
@@ -59,11 +61,7 @@ def execute(name: str, profile: str) -> int:
 def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     shown = bar(len(notebook_file.read(source).cells), output.stem, unit="cell")
     tick(shown)
-    # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
-    os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile, PUBLISH: "1"}
-    if "MPLCONFIGDIR" not in os.environ and not os.access(os.path.expanduser("~"), os.W_OK):
-        # else each kernel's warning, with a path of this machine, is stored in the notebook
-        os.environ["MPLCONFIGDIR"] = str(files.folder(paths.ROOT / "build" / "matplotlib"))
+    _set_environment(profile)
     before, started = generated.of_notebook(output.stem, profile), time.monotonic()
 
     def show(cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -100,6 +98,19 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     generated.write_checksums(output.stem, profile)
     print(f"{source.name}: {shown.total} cells in {shown.format_interval(time.monotonic() - started)}, {output}")
     return 0
+
+
+def _set_environment(profile: str) -> None:
+    """What the kernel inherits: outputs are the same whoever runs the notebook. plots.use_style undoes a matplotlibrc.
+
+    A kernel warns of a folder that Matplotlib cannot write, too; but Matplotlib has named another one in this process.
+    """
+    for name in FOREIGN:
+        os.environ.pop(name, None)
+    # no dead bars in stored outputs, and the report's profile in every process
+    os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile, PUBLISH: "1"}
+    # IPython's files of the user may print, set pandas' digits, or draw SVG
+    os.environ["IPYTHONDIR"] = str(files.folder(paths.ROOT / "build" / "ipython"))
 
 
 def without_image(path: Path) -> list[int]:

@@ -165,6 +165,35 @@ def test_a_figure_is_in_the_notebook_whatever_the_callers_backend(project, monke
     assert (project / "build/smoke/figures/01_nothing.png").exists()
 
 
+def test_settings_of_the_caller_do_not_change_what_is_stored(project, monkeypatch, tmp_path_factory):
+    drawn = f"import warnings\nROOT = {str(project)!r}\n{FIGURE}\nimport pandas as pd\nprint(pd.Series([1 / 3]))\n"
+    write(project, "01_good", drawn + "warnings.warn('read by nobody', ResourceWarning)")
+    stored = []
+    for own in ({}, settings(tmp_path_factory.mktemp("settings"))):
+        for name, value in own.items():
+            monkeypatch.setenv(name, value)
+        assert execution.execute("01_good", "smoke") == 0
+        cells = nbformat.read(project / "build/smoke/notebooks/01_good.ipynb", as_version=4).cells
+        figures = [file.read_bytes() for file in sorted((project / "build/smoke/figures").iterdir())]
+        stored.append(([cell.get("outputs") for cell in cells], figures))
+    assert stored[0] == stored[1] and len(stored[0][1]) == 2
+
+
+def settings(folder) -> dict[str, str]:
+    """Variables of a user who has settings of IPython, Matplotlib, Jupyter and Python."""
+    files = {
+        "ipython/profile_default/startup/00.py": "print('hi'); import pandas; pandas.options.display.precision = 1",
+        "ipython/profile_default/ipython_kernel_config.py": "c.InlineBackend.figure_formats = {'svg'}",
+        "matplotlibrc": "axes.linewidth: 9\nsavefig.facecolor: red\nfigure.facecolor: red\n",
+        "jupyter/kernels/python3/kernel.json": '{"argv": ["false"], "display_name": "None", "language": "python"}',
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    names = {"IPYTHONDIR": "ipython", "MATPLOTLIBRC": "matplotlibrc", "JUPYTER_PATH": "jupyter"}
+    return {name: str(folder / file) for name, file in names.items()} | {"PYTHONWARNINGS": "always"}
+
+
 def test_a_figure_that_is_not_in_the_output_is_an_error(project, capsys):
     write(project, "01_bad", "'no picture'")
     path = project / "notebooks/01_bad.ipynb"

@@ -407,6 +407,28 @@ def test_the_home_of_another_user_is_no_obstacle(arrays, known, monkeypatch):
         shutil.rmtree(base)
 
 
+@pytest.mark.parametrize("relative", ["cache", "~/.cache", "../cache", ""])
+def test_a_relative_cache_is_no_second_one_in_each_working_directory(tmp_path, monkeypatch, relative):
+    monkeypatch.setenv("XDG_CACHE_HOME", relative)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert data.cache_folder() == tmp_path / ".cache" / "cifar_helpers"
+    monkeypatch.setenv("HOME", "here")
+    with pytest.raises(RuntimeError, match="the home directory here is no absolute path"):
+        data.cache_folder()
+
+
+def test_the_home_directory_of_a_user_who_has_none_is_no_folder_named_tilde(tmp_path, known, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIFAR_DATA", "~nobody-of-this-name/data")
+    told = (
+        "the folder ~nobody-of-this-name/data cannot be found, since no home directory is known: give an absolute path"
+    )
+    with pytest.raises(ValueError, match=told):
+        data.load()
+    assert cli.main(["data", "--profile", "quick"]) == 1 and told in capsys.readouterr().err
+    assert not list(tmp_path.glob("~*"))
+
+
 def without_home():
     raise RuntimeError("Could not determine home directory.")
 

@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -192,6 +195,19 @@ def settings(folder) -> dict[str, str]:
         (folder / name).write_text(text)
     names = {"IPYTHONDIR": "ipython", "MATPLOTLIBRC": "matplotlibrc", "JUPYTER_PATH": "jupyter"}
     return {name: str(folder / file) for name, file in names.items()} | {"PYTHONWARNINGS": "always"}
+
+
+def test_a_home_that_cannot_be_written_leaves_no_warning_in_what_is_stored(project):
+    """Matplotlib's, which names folders of the machine: as in a container that is run with another user's number."""
+    write(project, "01_good", f"ROOT = {str(project)!r}\n{FIGURE}")
+    code = "import sys, pathlib; from cifar_helpers.core import paths; paths.ROOT = pathlib.Path(sys.argv[1]); "
+    code += "from cifar_helpers.notebook import execution; sys.exit(execution.execute('01_good', 'smoke'))"
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "XDG", "IPYTHON"))}
+    environment = mine | {"HOME": "/proc/none", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code, str(project)], env=environment, check=True)
+    cells = nbformat.read(project / "build/smoke/notebooks/01_good.ipynb", as_version=4).cells
+    kinds = [output.output_type for cell in cells for output in cell.get("outputs", [])]
+    assert kinds == ["display_data", "display_data"]  # the mark of the profile, the figure
 
 
 def test_a_figure_that_is_not_in_the_output_is_an_error(project, capsys):

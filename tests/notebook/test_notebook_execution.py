@@ -197,6 +197,7 @@ def settings(folder) -> dict[str, str]:
     return {name: str(folder / file) for name, file in names.items()} | {"PYTHONWARNINGS": "always"}
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_leaves_no_warning_in_what_is_stored(project):
     """Matplotlib's, which names folders of the machine: as in a container that is run with another user's number."""
     write(project, "01_good", f"ROOT = {str(project)!r}\n{FIGURE}")

@@ -488,6 +488,8 @@ def test_zeros_in_a_file_are_told(ended, block):
         "delete from trial_user_attributes",
         "delete from studies",
         "drop table trials",
+        "delete from trials where trial_id = 2",
+        "update study_directions set direction = 'MINIMIZE'",
     ),
 )
 def test_a_changed_number_is_told(ended, change):

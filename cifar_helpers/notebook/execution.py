@@ -1,6 +1,7 @@
 """Execute a notebook with papermill."""
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -41,15 +42,23 @@ def execute(name: str, profile: str) -> int:
     """Run notebooks/<name>.ipynb with the profile; 0, or 1 after naming the cell that failed.
 
     The result is written when all cells have run, and what an earlier run wrote for the report and this one did not is
-    removed. A half-run notebook stays as <name>.failed.ipynb. A second process
+    removed. A half-run notebook stays in build/ as <name>.failed.ipynb. A second process
     that executes the same notebook waits for the first.
+
+    Raises: ValueError where there is no such notebook, or another one of its number.
     """
     source = paths.ROOT / "notebooks" / f"{name}.ipynb"
     if not source.exists():
         raise ValueError(f"no notebook {name!r}; {_choices(source.parent)}")
+    same = sorted(path.stem for path in source.parent.glob(f"{name[:2]}*.ipynb"))
+    if name[:2].isdecimal() and len(same) > 1:
+        raise ValueError(
+            f"{' and '.join(same)} in {source.parent} have the same number, by which the files that a notebook writes "
+            "are known: give one of them another"
+        )
     output = paths.notebooks(profile) / f"{name}.ipynb"
-    failed = output.with_suffix(".failed.ipynb")
-    files.folder(output.parent)
+    # in build/ also where the output is not, so that nobody takes it for a notebook of its own
+    failed = files.folder(paths.ROOT / "build" / profile / "notebooks") / f"{name}.failed.ipynb"
     told = f"{name} is being executed by another process; waiting for it"
     with files.lock(paths.ROOT / "build" / profile / f"{name}.lock", told):
         try:
@@ -92,7 +101,9 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     if cells := without_image(failed):
         numbers = ", ".join(map(str, cells))
         return stopped(f": no picture in the output of cell {numbers}, which has an alternative text for one")
-    failed.replace(output)
+    with files.replacing(output) as temporary:  # build/ may be on another disk
+        shutil.copyfile(failed, temporary)
+    failed.unlink()
     for file in generated.remove_unwritten(output.stem, profile, before):
         print(f"{source.name} does not write {file.name} any more: removed", file=sys.stderr)
     generated.write_checksums(output.stem, profile)

@@ -108,6 +108,25 @@ def test_unknown_notebook_lists_the_choices(project, capsys):
     assert "no notebook '01_goood'; choose from 01_good" in capsys.readouterr().err
 
 
+def test_a_copy_of_a_notebook_does_not_write_over_its_files(project, capsys):
+    """JupyterLab's own name for a copy."""
+    write(project, "01_good", "print('good')")
+    write(project, "01_good-Copy1", "print('copy')")
+    for name in ("01_good", "01_good-Copy1"):
+        assert cli.main(["notebook", name, "--profile", "smoke"]) == 1
+        told = capsys.readouterr().err
+        assert "01_good and 01_good-Copy1 in" in told and "have the same number" in told and told.count("\n") == 1
+    (project / "notebooks/01_good-Copy1.ipynb").rename(project / "notebooks/11_mine.ipynb")
+    assert execution.execute("01_good", "smoke") == 0
+
+
+def test_a_half_run_notebook_of_the_full_profile_is_no_notebook_of_its_own(project, capsys):
+    write(project, "01_bad", "1 / 0")
+    assert cli.main(["notebook", "01_bad", "--profile", "full"]) == 1
+    assert "build/full/notebooks/01_bad.failed.ipynb" in capsys.readouterr().err
+    assert [path.name for path in (project / "notebooks").iterdir()] == ["01_bad.ipynb"]
+
+
 @pytest.mark.parametrize(
     "given", ["../01_good.ipynb", "/etc/01_good", "build/smoke/notebooks/01_good.ipynb", "../", "", ".."]
 )

@@ -37,6 +37,9 @@ endif
 MAKEFLAGS += --jobs=2 --no-print-directory
 
 RUN := python -m cifar_helpers
+# The full profile shows what was trained by hand: a record that is added, removed or completed changes the time of its
+# experiment's folder.
+RECORDS := $(if $(filter full,$(PROFILE)),$(wildcard runs/*/.))
 # A file per finished step, since a step of the full profile writes into its own source's folder.
 STEPS := build/$(PROFILE)/steps
 # The two that take longest come first.
@@ -78,7 +81,7 @@ $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
 # Records are found by their config: this trains only what is missing. A process per core does more than all cores in
 # one process. The full profile shows what has been run: its trainings
 # take hours, and each is started by name.
-$(STEPS)/trainings: $(CODE) $(STEPS)/data
+$(STEPS)/trainings: $(CODE) $(RECORDS) $(STEPS)/data
 ifneq ($(PROFILE),full)
 	@$(RUN) train --profile $(PROFILE) --workers $(WORKERS)
 	@$(RUN) search --profile $(PROFILE) --workers $(WORKERS)

@@ -16,7 +16,7 @@ echo "$OMP_NUM_THREADS $*" >> calls.txt
 echo "$CIFAR_DATA" > data.txt
 case "$3" in
 notebook) echo $$ >> pids.txt; while [ -e wait.txt ]; do sleep 0.1; done;;
-pdf) mkdir -p build/smoke/report; touch build/smoke/report/report.pdf;;
+pdf) mkdir -p build/smoke/report; touch build/smoke/report/report.pdf report/report.pdf;;
 esac
 """
 
@@ -73,6 +73,21 @@ def test_what_was_made_is_summed_up_and_nothing_to_do_names_the_pdf_too(project)
     time.sleep(0.01)
     (project / "notebooks/01_a.ipynb").touch()
     assert "made: 01_a the PDF" in make(project, "PROFILE=smoke").stdout
+
+
+def test_a_record_that_is_added_or_removed_is_shown(project):
+    runs = project / "runs"
+    record = runs / "fast" / "fast_cnn-12345678"
+    (runs / "table_1").mkdir(parents=True)
+    (project / "report/report.pdf").touch()
+    make(project, "PROFILE=full")
+    for change in ((record.mkdir, {"parents": True}), (record.rmdir, {})):
+        assert "made: nothing" in make(project, "PROFILE=full").stdout
+        time.sleep(0.01)
+        change[0](**change[1])
+        assert "made: 08_grad_cam 07_filters 01_a 02_b" in make(project, "PROFILE=full").stdout
+    (runs / "index.csv").touch()  # which the PDF's command writes, and a record's file, which a notebook may add
+    assert "made: nothing" in make(project, "PROFILE=full").stdout
 
 
 @pytest.mark.parametrize(

@@ -429,6 +429,27 @@ def test_the_home_directory_of_a_user_who_has_none_is_no_folder_named_tilde(tmp_
     assert not list(tmp_path.glob("~*"))
 
 
+@pytest.mark.parametrize("name", [CACHE, ARCHIVE, SHEETS, f"{FOLDER}/{BATCHES[0]}"])
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path, known, name):
+    """Nor does it end the search for another source, as a lack of memory would."""
+    file = tmp_path / "data" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.truncate(file, 10**12)
+    with pytest.raises(DataError, match="has 1,000,000,000,000 bytes, more than any file of CIFAR-10"):
+        download.fetch(tmp_path / "data", ())
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_batch_that_is_no_file_is_not_waited_for(tmp_path, known, make):
+    folder = tmp_path / "data" / FOLDER
+    folder.mkdir(parents=True)
+    for name in BATCHES:
+        make(folder / name)
+    with pytest.raises(DataError, match=f"it is not a file but a folder, a pipe or a device: '{folder / BATCHES[0]}'"):
+        download.fetch(tmp_path / "data", ())
+
+
 def without_home():
     raise RuntimeError("Could not determine home directory.")
 

@@ -56,7 +56,7 @@ def execute(name: str, profile: str) -> int:
             f"{' and '.join(same)} in {source.parent} have the same number, by which the files that a notebook writes "
             "are known: give one of them another"
         )
-    output = paths.notebooks(profile) / f"{name}.ipynb"
+    output = files.folder(paths.notebooks(profile)) / f"{name}.ipynb"  # an error now, not after minutes
     # in build/ also where the output is not, so that nobody takes it for a notebook of its own
     failed = files.folder(paths.ROOT / "build" / profile / "notebooks") / f"{name}.failed.ipynb"
     told = f"{name} is being executed by another process; waiting for it"

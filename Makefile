@@ -10,8 +10,11 @@
 
 PROFILE ?= full
 PYTHON ?= python3
-# between bars, so that a blank counts: build/smoke /steps would be two paths
-$(if $(filter-out |smoke| |quick| |full|,|$(PROFILE)|),$(error PROFILE="$(PROFILE)": choose from smoke, quick, full))
+# A variable as it was given, between bars, so that a blank counts (build/smoke /steps would be two paths), and a $ is no
+# command of make.
+given = $(if $(filter 1,$(words |$(value $1)|)),|$(value $1)|,several words)
+$(if $(filter-out |smoke| |quick| |full|,$(call given,PROFILE)),$(error \
+  PROFILE="$(value PROFILE)": choose from smoke, quick, full))
 
 # The environment of environment.yml, where it is active; else a virtual environment in .venv.
 ifeq ($(CONDA_DEFAULT_ENV),cifar-helpers)
@@ -34,6 +37,9 @@ endif
 MAKEFLAGS += --jobs=2 --no-print-directory
 
 RUN := python -m cifar_helpers
+# The full profile shows what was trained by hand: a record that is added, removed or completed changes the time of its
+# experiment's folder.
+RECORDS := $(if $(filter full,$(PROFILE)),$(wildcard runs/*/.))
 # A file per finished step, since a step of the full profile writes into its own source's folder.
 STEPS := build/$(PROFILE)/steps
 # The two that take longest come first.
@@ -41,7 +47,11 @@ NOTEBOOKS := 08_grad_cam 07_filters $(filter-out 07_% 08_%, $(basename $(notdir 
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 CODE := $(shell find cifar_helpers -name "*.py" -o -name "*.json")
 # Of about 2.5 GB each, on a GPU too.
-WORKERS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
+ifeq ($(origin WORKERS),undefined)
+WORKERS := $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
+endif
+$(if $(filter-out $(shell seq -f '|%g|' 999),$(call given,WORKERS)),$(error \
+  WORKERS="$(value WORKERS)": a whole number from 1 to 999))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
 .PHONY: report test test-lab test-recipes lab html badges clean
@@ -71,7 +81,7 @@ $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings
 # Records are found by their config: this trains only what is missing. A process per core does more than all cores in
 # one process. The full profile shows what has been run: its trainings
 # take hours, and each is started by name.
-$(STEPS)/trainings: $(CODE) $(STEPS)/data
+$(STEPS)/trainings: $(CODE) $(RECORDS) $(STEPS)/data
 ifneq ($(PROFILE),full)
 	@$(RUN) train --profile $(PROFILE) --workers $(WORKERS)
 	@$(RUN) search --profile $(PROFILE) --workers $(WORKERS)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from importlib import metadata
 
-from cifar_helpers.core import progress
+from cifar_helpers.core import paths, progress
 from cifar_helpers.core.text import printable
 
 ABOUT = (
@@ -31,13 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
     for add in (_add_train, _add_search, _add_predict, _add_pack, _add_data, _add_notebook, _add_pdf):
         add(commands)
     options = parser.parse_args(arguments)
-    if folder := os.environ.get("CIFAR_DATA"):  # a notebook's kernel may have another working directory
-        os.environ["CIFAR_DATA"] = os.path.abspath(os.path.expanduser(folder))
     if sys.stderr is None:  # closed, as by 2>&-
         sys.stderr = io.StringIO()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a folder's name may have letters that the terminal's locale lacks
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        if folder := os.environ.get("CIFAR_DATA"):  # a notebook's kernel may have another working directory
+            os.environ["CIFAR_DATA"] = str(paths.named_folder(folder))
         return options.run(options)
     except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:  # DataError is a RuntimeError
         text = str(error) or type(error).__name__
@@ -193,7 +193,7 @@ def _search(options) -> int:
     if options.workers == 1:
         search.work(profile, options.trials, device)
     else:
-        with execution.processes(options.workers) as pool:
+        with execution.processes(options.workers, f"the search {search.path_of(profile)}") as pool:
             workers = [pool.submit(search.work, profile, options.trials, device) for _ in range(options.workers)]
             for worker in workers:
                 worker.result()
@@ -231,7 +231,6 @@ def _add_pack(commands) -> None:
 
 def _pack(options) -> int:
     from cifar_helpers import experiments, records
-    from cifar_helpers.core import paths
 
     profile = experiments.profile(options.profile)
     names = options.experiments or ["table_1", "table_1_head_rate", "table_1_seeds"]
@@ -269,12 +268,10 @@ def _add_notebook(commands) -> None:
 
 
 def _notebook(options) -> int:
-    from pathlib import Path
-
     from cifar_helpers import experiments
     from cifar_helpers.notebook import execution
 
-    return execution.execute(Path(options.name).name.removesuffix(".ipynb"), experiments.profile(options.profile))
+    return execution.execute(execution.name_of(options.name), experiments.profile(options.profile))
 
 
 def _add_pdf(commands) -> None:
@@ -283,7 +280,6 @@ def _add_pdf(commands) -> None:
 
 def _pdf(options) -> int:
     from cifar_helpers import experiments
-    from cifar_helpers.core import paths
     from cifar_helpers.report import claims, index, pdf, runs_table
 
     profile = experiments.profile(options.profile)

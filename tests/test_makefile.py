@@ -16,7 +16,7 @@ echo "$OMP_NUM_THREADS $*" >> calls.txt
 echo "$CIFAR_DATA" > data.txt
 case "$3" in
 notebook) echo $$ >> pids.txt; while [ -e wait.txt ]; do sleep 0.1; done;;
-pdf) mkdir -p build/smoke/report; touch build/smoke/report/report.pdf;;
+pdf) mkdir -p build/smoke/report; touch build/smoke/report/report.pdf report/report.pdf;;
 esac
 """
 
@@ -75,11 +75,46 @@ def test_what_was_made_is_summed_up_and_nothing_to_do_names_the_pdf_too(project)
     assert "made: 01_a the PDF" in make(project, "PROFILE=smoke").stdout
 
 
-@pytest.mark.parametrize("profile", ("smoke ", "smoke quick", "%", "", "huge", "|smoke|"))
+def test_a_record_that_is_added_or_removed_is_shown(project):
+    runs = project / "runs"
+    record = runs / "fast" / "fast_cnn-12345678"
+    (runs / "table_1").mkdir(parents=True)
+    (project / "report/report.pdf").touch()
+    make(project, "PROFILE=full")
+    for change in ((record.mkdir, {"parents": True}), (record.rmdir, {})):
+        assert "made: nothing" in make(project, "PROFILE=full").stdout
+        time.sleep(0.01)
+        change[0](**change[1])
+        assert "made: 08_grad_cam 07_filters 01_a 02_b" in make(project, "PROFILE=full").stdout
+    (runs / "index.csv").touch()  # which the PDF's command writes, and a record's file, which a notebook may add
+    assert "made: nothing" in make(project, "PROFILE=full").stdout
+
+
+@pytest.mark.parametrize(
+    "profile",
+    ("smoke ", "smoke quick", "%", "", "huge", "|smoke|", "smoke| |quick", "smoke|\t|quick", "$(shell touch ran)"),
+)
 def test_a_profile_that_is_none_is_refused(project, profile):
     done = make(project, f"PROFILE={profile}")
     assert done.returncode == 2 and f'PROFILE="{profile}": choose from smoke, quick, full' in done.stderr
-    assert not (project / "build").exists()
+    assert not (project / "build").exists() and not (project / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "workers",
+    ("1;touch ran", "$(shell touch ran)", "1| |touch ran", "`touch ran`", "2 --device cuda", "0", "-1", "", "1e3"),
+)
+def test_workers_are_a_number_and_no_command(project, monkeypatch, workers):
+    for arguments in ((f"WORKERS={workers}",), ()):  # by an argument, or by the environment
+        done = make(project, "PROFILE=smoke", *arguments)
+        assert done.returncode == 2 and f'WORKERS="{workers}": a whole number from 1 to 999' in done.stderr
+        assert not (project / "build").exists() and not (project / "ran").exists()
+        monkeypatch.setenv("WORKERS", workers)
+
+
+def test_the_number_of_workers_that_is_asked_for(project):
+    assert make(project, "PROFILE=smoke", "WORKERS=3").returncode == 0
+    assert "train --profile smoke --workers 3\n" in (project / "calls.txt").read_text()
 
 
 @pytest.mark.parametrize("folder", ["/a $x $(shell touch ran) #b", "a $x 'b'", "~/a b"])

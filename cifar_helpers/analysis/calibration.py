@@ -61,9 +61,10 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout:
 def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15, readout: str = "softmax") -> float:
     """Expected calibration error in percentage points: the mean of |accuracy - confidence| over bins, by their counts.
 
-    Guo et al. 2017, arXiv 1706.04599, over the bins of `reliability`. NaN where a logit is not finite.
+    Guo et al. 2017, arXiv 1706.04599, over the bins of `reliability`. NaN without images, or with a logit that is no
+    finite number.
     """
-    if not np.isfinite(logits).all():
+    if not len(logits) or not np.isfinite(logits).all():
         return float("nan")
     rows = reliability(logits, labels, bins, readout).dropna()
     return float(np.average((rows["accuracy"] - rows["confidence"]).abs(), weights=rows["count"]))

@@ -128,7 +128,9 @@ def family(results: pd.DataFrame, baseline: str, confidence: float = CONFIDENCE)
     """
     table, error, freedom = _pooled(results)
     if baseline not in table:
-        raise ValueError(f"there is no run of the baseline {baseline!r}; there are {', '.join(table.columns)}")
+        raise ValueError(
+            f"there is no run of the baseline {baseline!r}; there are {', '.join(map(str, table.columns))}"
+        )
     changes = table.drop(columns=baseline).sub(table[baseline], axis=0)
     difference = changes.mean().round(9) + 0.0  # never -0.0, and what cancels up to the last bit is nought
     half = stats.t.ppf((1 + confidence) / 2, freedom) * error if freedom else np.nan

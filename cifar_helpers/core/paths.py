@@ -1,10 +1,19 @@
 """Where each profile's results lie: `full` in the repository itself, every other under build/<profile>/."""
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINTS = ROOT / "build" / "checkpoints"
 aside: Path | None = None  # of a notebook that does not write for the report: the folder of its figures and tables
+
+
+def named_folder(name: str | os.PathLike) -> Path:
+    """A folder that a user names, as an absolute path; ValueError where it begins with a home that is not known."""
+    path = Path(os.path.expanduser(name))
+    if str(path).startswith("~"):
+        raise ValueError(f"the folder {name} cannot be found, since no home directory is known: give an absolute path")
+    return path.absolute()
 
 
 def base(profile: str) -> Path:

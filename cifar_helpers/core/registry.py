@@ -1,6 +1,7 @@
 """Functions that are known by their name: networks and experiments."""
 
 from collections.abc import Callable
+from types import FunctionType
 
 
 def register(known: dict[str, Callable], function: Callable, kind: str) -> None:
@@ -9,10 +10,14 @@ def register(known: dict[str, Callable], function: Callable, kind: str) -> None:
     The same function may be added again (a module that is reloaded, a notebook's cell that is run again).
 
     Raises:
-        ValueError: another one has this name; both places are named.
+        ValueError: another one has this name, and both places are named; or it has none, as a lambda.
     """
+    if not isinstance(function, FunctionType) or not function.__name__.isidentifier():
+        raise ValueError(
+            f"{kind}s are functions that are made by def, since records are found by their names, not {function}"
+        )
     other = known.get(function.__name__)
-    if other is not None and place(other) != place(function) and not _of_one_notebook(other, function):
+    if other is not None and not same(other, function):
         raise ValueError(
             f"two {kind}s are called {function.__name__}: {place(other)} and {place(function)}. Records are found by "
             "this name, so give one of them another"
@@ -26,5 +31,13 @@ def place(function: Callable) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}"
 
 
-def _of_one_notebook(*functions: Callable) -> bool:
-    return all(function.__module__ == "__main__" for function in functions)
+def same(first: Callable, second: Callable) -> bool:
+    """Whether two functions are one that was defined again: by a reload, or in a cell of a notebook."""
+    if first.__module__ == second.__module__ == "__main__":
+        return True
+    return place(first) == place(second) and _enclosed(first) == _enclosed(second)
+
+
+def _enclosed(function: Callable) -> list:
+    """What a function that is made inside another one has from there: a loop may make several in one place."""
+    return [function.__defaults__, *(cell.cell_contents for cell in function.__closure__ or ())]

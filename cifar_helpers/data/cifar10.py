@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cifar_helpers.core import paths
 from cifar_helpers.data import download
 from cifar_helpers.data.download import DataError
 
@@ -41,7 +42,7 @@ def load(folder: str | os.PathLike | None = None) -> Cifar10:
 
 
 def _folder(named: str | os.PathLike) -> Path:
-    path = Path(os.path.expanduser(named)).absolute()
+    path = paths.named_folder(named)
     if path.exists() and not path.is_dir():
         raise DataError(f"CIFAR_DATA is to name a folder; {path} is a file. Name the folder that holds it.")
     if not path.exists() and not os.path.isabs(os.path.expanduser(named)):

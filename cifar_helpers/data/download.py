@@ -112,8 +112,13 @@ def download(url: str, path: Path, *, patience: float = 15, slowest: float = 200
 
 
 def cache_folder() -> Path:
-    """The user's cache folder of this package. RuntimeError for a user without a home directory."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "cifar_helpers"
+    """The user's cache folder of this package, an absolute path. RuntimeError for a user without a home directory."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    # a relative one is to be ignored, by the XDG specification: it would be another folder in each working directory
+    folder = folder if folder.is_absolute() else Path.home() / ".cache"
+    if not folder.is_absolute():
+        raise RuntimeError(f"the home directory {Path.home()} is no absolute path")
+    return folder / "cifar_helpers"
 
 
 def fetch(named: Path | None = None, remotes: tuple[Remote, ...] = REMOTES) -> Arrays:

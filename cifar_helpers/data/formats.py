@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import pickle
+import stat
 import tarfile
 import warnings
 from collections.abc import Callable
@@ -36,6 +37,8 @@ FILES = {
     "data_batch_5": "md5:482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "md5:40351d587109b95175f43aff81a1287e",
 }
+
+LARGEST = 300_000_000  # bytes, more than each of them has
 
 Arrays = dict[str, np.ndarray]
 
@@ -70,9 +73,19 @@ def _checked(name: str, content: bytes) -> bytes:
 
 def _content(path: Path) -> bytes:
     """The checked content of a file. It is parsed from memory, so nothing can change it after the check."""
+    _check_kind(path)
     content = path.read_bytes()
     _whole(path, len(content))
     return _checked(path.name, content)
+
+
+def _check_kind(path: Path) -> None:
+    """Before a file is read: a pipe would be waited for without end, a file far too large would fill the memory."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a file but a folder, a pipe or a device", str(path))
+    if found.st_size > LARGEST:
+        raise Rejected(f"it has {found.st_size:,} bytes, more than any file of CIFAR-10")
 
 
 def _whole(path: Path, count: int) -> None:
@@ -82,6 +95,7 @@ def _whole(path: Path, count: int) -> None:
 
 def _cache(path: Path) -> Arrays:
     sizes = [int(np.prod(entry["shape"])) for entry in ARRAYS.values()]
+    _check_kind(path)
     content = np.fromfile(path, np.uint8)
     _whole(path, len(content))
     start = len(content) - sum(sizes)  # what lies before is the header of an .npy file, and is not needed

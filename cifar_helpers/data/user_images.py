@@ -90,7 +90,7 @@ def _read(file: BinaryIO, name: str) -> np.ndarray:
         width, height = picture.size
         left, top = max(width - height, 0) // 2, max(height - width, 0) // 2
         square = picture.crop((left, top, width - left, height - top))  # with the half pixels that `fit` cuts off
-        rgba = _grey(square, picture, name) if picture.mode.startswith(("I", "F")) else _rgba(square)
+        rgba = _grey(square, picture, name) if _is_scaled(picture) else _rgba(square)
         orientation = _orientation(picture)
     small = ImageOps.fit(rgba, (SIDE, SIDE), Image.Resampling.LANCZOS)
     if small.getchannel("A").getextrema() == (0, 0):
@@ -98,6 +98,12 @@ def _read(file: BinaryIO, name: str) -> np.ndarray:
     small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
     small.getexif()[ExifTags.Base.Orientation] = orientation
     return np.asarray(ImageOps.exif_transpose(small))
+
+
+def _is_scaled(picture: Image.Image) -> bool:
+    """Whether it has grey levels that `_grey` scales: more than 8 bits, or 8 with a sign, which Pillow overlooks."""
+    signed = getattr(picture, "tag_v2", {}).get(_SAMPLE_FORMAT, (1,))[0] == 2
+    return picture.mode.startswith(("I", "F")) or (picture.mode == "L" and signed)
 
 
 def _scale_transparency(picture: Image.Image) -> None:
@@ -128,7 +134,7 @@ def _rgba(picture: Image.Image) -> Image.Image:
 
 
 def _grey(picture: Image.Image, file: Image.Image, name: str) -> Image.Image:
-    """Grey levels of more than 8 bits (modes I;16, I and F), part of an opened file, as RGBA.
+    """Grey levels of more than 8 bits (modes I;16, I and F) or with a sign, part of an opened file, as RGBA.
 
     Black and white are the ends of the range where the file defines it: integers of 12 or 16 bits without a sign, and
     floats from 0 to 1. Else they are the lowest and the highest value of the picture.
@@ -137,6 +143,8 @@ def _grey(picture: Image.Image, file: Image.Image, name: str) -> Image.Image:
     values = np.asarray(picture)
     if file.mode == "I" and tags.get(_SAMPLE_FORMAT, (1,))[0] == 1 and file.format == "TIFF":
         values = values.view(np.uint32)  # Pillow takes them for signed ones
+    elif file.mode == "L":
+        values = values.view(np.int8)
     low, high = float(values.min()), float(values.max())
     if not np.isfinite(high - low):
         raise _Refused(f"{name} holds grey levels that are NaN or infinite")

@@ -8,6 +8,7 @@ this folder come last.
 
 import importlib
 import pkgutil
+import sys
 
 # isort: off
 from cifar_helpers.core.profiles import PROFILES, profile
@@ -65,5 +66,7 @@ from cifar_helpers.experiments.bn_landscape import BN_RATES, band_keep, bn_band,
 # isort: on
 
 for found in pkgutil.iter_modules(__path__):  # every file of this folder may hold experiments
-    if found.name not in globals():  # not a module whose function of the same name is exported here
-        importlib.import_module(f"{__name__}.{found.name}")
+    if (module := f"{__name__}.{found.name}") not in sys.modules:
+        if found.name in globals():  # an import would put the module in the place of what has its name
+            raise ImportError(f"experiments/{found.name}.py has the name of experiments.{found.name}: rename the file")
+        importlib.import_module(module)

@@ -74,7 +74,7 @@ def begin(profile: str, trials: int = 0) -> None:
     """Make the study where there is none; wait until it is known which trials under way have a living process."""
     if trials < 0:
         raise ValueError(f"a search takes one trial or more, not {trials}")
-    file, base = _file(profile), _base(profile)
+    file, base = path_of(profile), _base(profile)
     files.folder(file.parent)
     with _lock(profile, "search"):
         if not file.exists():
@@ -96,11 +96,11 @@ def begin(profile: str, trials: int = 0) -> None:
 def work(profile: str, trials: int = 0, device: str | None = None) -> optuna.Study:
     """What each process does of a search that has begun."""
     device = train.resolve_device(device)
-    study, base, cifar = study_file.load(_file(profile), write=True), _base(profile), data.dataset(profile)
+    study, base, cifar = study_file.load(path_of(profile), write=True), _base(profile), data.dataset(profile)
     # Median: half of the trials, where they are below the others. Not in the first half of a run, in which a schedule
     # that warms up or stays high looks worse than it ends.
     study.pruner = optuna.pruners.MedianPruner(BUDGET[profile] // 4, n_warmup_steps=math.ceil(base.epochs / 2))
-    with study_file.explained(_file(profile)):
+    with study_file.explained(path_of(profile)):
         while True:
             trial, others = _next(study, profile, trials or BUDGET[profile])
             if trial:
@@ -115,11 +115,11 @@ def work(profile: str, trials: int = 0, device: str | None = None) -> optuna.Stu
 def study(profile: str | None = None) -> optuna.Study:
     """The study on disk, finished or not, to be read; FileNotFoundError names the command where there is none."""
     profile = profile_of(profile)
-    if not _file(profile).exists():
+    if not path_of(profile).exists():
         raise FileNotFoundError(
-            f"there is no search in {_file(profile).parent} yet: python -m cifar_helpers search --profile {profile}"
+            f"there is no search in {path_of(profile).parent} yet: python -m cifar_helpers search --profile {profile}"
         )
-    return study_file.load(_file(profile))
+    return study_file.load(path_of(profile))
 
 
 def table(study: optuna.Study) -> pd.DataFrame:
@@ -167,7 +167,8 @@ def best(study: optuna.Study, base: Config) -> Config:
     return replace(base, **settings(study.best_params), evaluate="test")
 
 
-def _file(profile: str) -> Path:
+def path_of(profile: str) -> Path:
+    """The study's file."""
     return paths.runs(profile) / "search" / f"study-{profile}.db"  # published ones lie beside those of full
 
 
@@ -257,6 +258,7 @@ def _accuracy(trial: optuna.Trial, config: Config, cifar: data.Cifar10, profile:
     with _lock(profile, f"{config.name}-{config.hash}"):  # the lock of records.get: an ablation may train it just now
         found = records.find(config, profile)
         if found is None:
+            records.revision()  # of the code that trains now
             result = train.train(config, cifar, device=device, after_epoch=report_or_prune)
             return records.write(config, result, "search", profile, device).record["validation_accuracy"]
     for row in found.history.to_dict("records"):

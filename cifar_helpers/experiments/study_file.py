@@ -14,6 +14,7 @@ from pathlib import Path
 import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 HEARTBEAT = 5  # seconds from one sign of life of a trial's process to the next
@@ -59,6 +60,9 @@ def load(file: Path, write: bool = False) -> optuna.Study:
         study = optuna.load_study(study_name="search", storage=storage)
         ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
         changed = [trial.number for trial in ended if trial.user_attrs["checksum"] != checksum(trial, trial.value)]
+        numbers = [trial.number for trial in study.get_trials(deepcopy=False)]
+        if numbers != list(range(len(numbers))) or study.direction != StudyDirection.MAXIMIZE:
+            raise ValueError(f"trials {numbers}, {study.direction.name} are not those of a search")
         if found != "ok" or changed:
             raise ValueError(f"trials {changed} are not what was written" if changed else found)
     return study

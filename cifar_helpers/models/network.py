@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cifar_helpers.core.registry import register
+from cifar_helpers.core.registry import place, register, same
 
 
 class Parts(NamedTuple):
@@ -27,9 +27,18 @@ TITLES: dict[str, str] = {}
 
 
 def family(title: str) -> Callable:
-    """Register a function of the width as a network, under its name; `title` is what readers see."""
+    """Register a function of the width as a network, under its name; `title` is what readers see.
+
+    Raises: ValueError for a name or a title that another network has.
+    """
 
     def registered(parts: Callable[[float], Parts]) -> Callable[[float], Parts]:
+        for name, other in FAMILIES.items():
+            if TITLES[name] == title and name != getattr(parts, "__name__", name) and not same(other, parts):
+                raise ValueError(
+                    f"two networks have the title {title!r}: {place(other)} and {place(parts)}. Tables and figures "
+                    "tell networks apart by their titles, so give one of them another"
+                )
         register(FAMILIES, parts, "network")
         TITLES[parts.__name__] = title
         return parts

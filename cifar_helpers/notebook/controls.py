@@ -31,10 +31,18 @@ def play(draw: Callable, **controls: ipywidgets.Widget) -> None:
     picture = ipywidgets.Output()
 
     def redraw(change=None):
-        made = draw(**{name: control.value for name, control in controls.items()})
-        data, metadata = format_display_data(made)
-        plt.close("all")  # what is still open is shown a second time at the end of the cell
-        picture.outputs = ({"output_type": "display_data", "data": data, "metadata": metadata},)
+        try:
+            made = draw(**{name: control.value for name, control in controls.items()})
+            data, metadata = format_display_data(made)
+            picture.outputs = ({"output_type": "display_data", "data": data, "metadata": metadata},)
+        except Exception as error:
+            if change is None:
+                raise
+            # Jupyter puts an error of a control into a log that few open: a picture of other values would stay
+            text = f"{type(error).__name__}: {error}\n"
+            picture.outputs = ({"output_type": "stream", "name": "stderr", "text": text},)
+        finally:
+            plt.close("all")  # what is still open is shown a second time at the end of the cell
 
     for name, control in controls.items():
         control.description = control.description or name.replace("_", " ")

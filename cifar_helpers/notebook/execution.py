@@ -1,6 +1,7 @@
 """Execute a notebook with papermill."""
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,29 +12,53 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from cifar_helpers.core import files, paths
+from cifar_helpers.core import files, notebook_file, paths
 from cifar_helpers.core.profiles import PUBLISH
 from cifar_helpers.core.progress import bar, tick
 from cifar_helpers.report import generated
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# variables that show warnings, with paths of this machine, or start the kernel of another environment
+FOREIGN = ("PYTHONWARNINGS", "PYTHONDEVMODE", "JUPYTER_PATH")
 PAPERMILL_METADATA = ("papermill", "execution", "widgets")  # timestamps, paths, and views without their state
+
+
+def name_of(given: str) -> str:
+    """The name of a notebook, which is given by its name or its file (`notebooks/02_architectures.ipynb`).
+
+    Raises: ValueError for a file that is not in notebooks/, though one of its name may be.
+    """
+    folder, path = paths.ROOT / "notebooks", Path(given)
+    if path.name != given and path.resolve().parent != folder.resolve():
+        raise ValueError(f"{path.absolute()} is not in {folder}: {_choices(folder)}")
+    return path.name.removesuffix(".ipynb")
+
+
+def _choices(folder: Path) -> str:
+    return f"choose from {', '.join(sorted(path.stem for path in folder.glob('*.ipynb')))}"
 
 
 def execute(name: str, profile: str) -> int:
     """Run notebooks/<name>.ipynb with the profile; 0, or 1 after naming the cell that failed.
 
     The result is written when all cells have run, and what an earlier run wrote for the report and this one did not is
-    removed. A half-run notebook stays as <name>.failed.ipynb. A second process
+    removed. A half-run notebook stays in build/ as <name>.failed.ipynb. A second process
     that executes the same notebook waits for the first.
+
+    Raises: ValueError where there is no such notebook, or another one of its number.
     """
     source = paths.ROOT / "notebooks" / f"{name}.ipynb"
     if not source.exists():
-        names = ", ".join(sorted(p.stem for p in source.parent.glob("*.ipynb")))
-        raise ValueError(f"no notebook {name!r}; choose from {names}")
-    output = paths.notebooks(profile) / f"{name}.ipynb"
-    failed = output.with_suffix(".failed.ipynb")
-    files.folder(output.parent)
+        raise ValueError(f"no notebook {name!r}; {_choices(source.parent)}")
+    same = sorted(path.stem for path in source.parent.glob(f"{name[:2]}*.ipynb"))
+    if name[:2].isdecimal() and len(same) > 1:
+        raise ValueError(
+            f"{' and '.join(same)} in {source.parent} have the same number, by which the files that a notebook writes "
+            "are known: give one of them another"
+        )
+    output = files.folder(paths.notebooks(profile)) / f"{name}.ipynb"  # an error now, not after minutes
+    # in build/ also where the output is not, so that nobody takes it for a notebook of its own
+    failed = files.folder(paths.ROOT / "build" / profile / "notebooks") / f"{name}.failed.ipynb"
     told = f"{name} is being executed by another process; waiting for it"
     with files.lock(paths.ROOT / "build" / profile / f"{name}.lock", told):
         try:
@@ -43,13 +68,9 @@ def execute(name: str, profile: str) -> int:
 
 
 def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
-    shown = bar(len(nbformat.read(source, as_version=4).cells), output.stem, unit="cell")
+    shown = bar(len(notebook_file.read(source).cells), output.stem, unit="cell")
     tick(shown)
-    # The kernel inherits these: no dead bars in stored outputs, and the report's profile in every process.
-    os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile, PUBLISH: "1"}
-    if "MPLCONFIGDIR" not in os.environ and not os.access(os.path.expanduser("~"), os.W_OK):
-        # else each kernel's warning, with a path of this machine, is stored in the notebook
-        os.environ["MPLCONFIGDIR"] = str(files.folder(paths.ROOT / "build" / "matplotlib"))
+    _set_environment(profile)
     before, started = generated.of_notebook(output.stem, profile), time.monotonic()
 
     def show(cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -80,12 +101,27 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     if cells := without_image(failed):
         numbers = ", ".join(map(str, cells))
         return stopped(f": no picture in the output of cell {numbers}, which has an alternative text for one")
-    failed.replace(output)
+    with files.replacing(output) as temporary:  # build/ may be on another disk
+        shutil.copyfile(failed, temporary)
+    failed.unlink()
     for file in generated.remove_unwritten(output.stem, profile, before):
         print(f"{source.name} does not write {file.name} any more: removed", file=sys.stderr)
     generated.write_checksums(output.stem, profile)
     print(f"{source.name}: {shown.total} cells in {shown.format_interval(time.monotonic() - started)}, {output}")
     return 0
+
+
+def _set_environment(profile: str) -> None:
+    """What the kernel inherits: outputs are the same whoever runs the notebook. plots.use_style undoes a matplotlibrc.
+
+    A kernel warns of a folder that Matplotlib cannot write, too; but Matplotlib has named another one in this process.
+    """
+    for name in FOREIGN:
+        os.environ.pop(name, None)
+    # no dead bars in stored outputs, and the report's profile in every process
+    os.environ |= {"TQDM_DISABLE": "1", "CIFAR_PROFILE": profile, PUBLISH: "1"}
+    # IPython's files of the user may print, set pandas' digits, or draw SVG
+    os.environ["IPYTHONDIR"] = str(files.folder(paths.ROOT / "build" / "ipython"))
 
 
 def without_image(path: Path) -> list[int]:

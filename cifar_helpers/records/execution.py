@@ -19,8 +19,11 @@ AGAIN = "what was finished is kept: give the same command again"
 
 
 @contextlib.contextmanager
-def processes(workers: int) -> Iterator[Executor]:
-    """So many processes on this machine; each has its share of the cores. RuntimeError where one is killed."""
+def processes(workers: int, work: str = "") -> Iterator[Executor]:
+    """So many processes on this machine; each has its share of the cores. RuntimeError where one is killed.
+
+    work: what its message calls the work of calls that are given no config ("the search FILE").
+    """
     context = get_context("spawn")  # a fork after torch has started its threads hangs
     others = set(active_children())
     pool = _Pool(workers, context, _begin, (threads(workers),))
@@ -28,7 +31,8 @@ def processes(workers: int) -> Iterator[Executor]:
         yield pool
         pool.shutdown()
     except BrokenExecutor as error:
-        names = f" in one of these runs: {', '.join(pool.lost()[:workers])}" if pool.lost() else ""
+        lost = pool.lost()[:workers]
+        names = f" in one of these runs: {', '.join(lost)}" if lost else f" in {work}" * bool(work)
         raise RuntimeError(
             f"a worker process was killed{names} (was the memory full?); {AGAIN}, with fewer workers if need be"
         ) from error

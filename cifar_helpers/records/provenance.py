@@ -1,5 +1,6 @@
 """Where a run ran, and by which code."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -26,10 +27,12 @@ def device_name(device: str) -> str:
     return f"{name}{units}, {torch.get_num_threads()} threads"
 
 
+@functools.cache
 def revision() -> str | None:
     """The git revision of the code, `+` behind it where files differ from it.
 
-    None outside a checkout, and where the checkout around it is another project's.
+    None outside a checkout, and where the checkout around it is another project's. It is the one of the first call in
+    this process: what is committed later, during a training, is not the code that runs.
     """
 
     def git(*arguments: str) -> str:
@@ -41,7 +44,8 @@ def revision() -> str | None:
     try:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != paths.ROOT.resolve():
             return None
-        changed = git("status", "--porcelain", "--", "cifar_helpers")
+        # also where the user's own settings leave out new files
+        changed = git("status", "--porcelain", "--untracked-files=all", "--", "cifar_helpers")
         return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -4,13 +4,12 @@ All of it is read from the notebooks' source cells, from report.tex, and from wh
 """
 
 import ast
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from cifar_helpers import experiments
-from cifar_helpers.core import files, paths
+from cifar_helpers.core import files, notebook_file, paths
 
 HEAD = """# Figures
 
@@ -73,15 +72,18 @@ def figures_index() -> str:
 
 
 def cells(notebook: Path) -> list[Cell]:
-    """The code cells of a notebook, in order."""
+    """The code cells of a notebook, in order. ValueError names a file that is damaged."""
     found, heading = [], ""
     modules: set[str] = set()
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
+    for cell in notebook_file.read(notebook).cells:
+        source = cell.source
+        if cell.cell_type == "markdown":
             heading = (re.findall(r"^#+ +(.+?) *$", source, re.MULTILINE) or [heading])[-1]
-        elif cell["cell_type"] == "code":
-            tree = ast.parse(re.sub(r"^[%!].*", "", source, flags=re.MULTILINE))
+        elif cell.cell_type == "code":
+            try:
+                tree = ast.parse(re.sub(r"^[%!].*", "", source, flags=re.MULTILINE))
+            except (SyntaxError, ValueError) as error:  # ValueError: a NUL
+                raise notebook_file.damaged(notebook, error) from error
             imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
             modules |= {alias.asname or alias.name for node in imports for alias in node.names}
             found.append(Cell(heading, source, [_step(statement, modules) for statement in tree.body]))

@@ -86,7 +86,8 @@ def _reason(done: subprocess.CompletedProcess) -> str:
         at = next(number for number, line in enumerate(lines) if "Collected error summary" in line)
         errors = [" ".join(lines[at + 1 : at + 3])]
     missing = next((m[1] for line in lines if (m := re.search(r"File `(\S+\.sty)' not found", line))), None)
-    hint = f"; {missing} is in the packages {LATEX_PACKAGES}" if missing else ""
+    full = "; free some disk space and give the same command again" * ("No space left on device" in " ".join(lines))
+    hint = f"; {missing} is in the packages {LATEX_PACKAGES}" if missing else full
     return (errors or lines[-1:] or [f"latexmk ended with {done.returncode} and said nothing"])[0] + hint
 
 

@@ -76,7 +76,11 @@ def style(option: str) -> dict:
 
 
 def use_style() -> None:
-    """Seaborn's theme with its colour-blind palette, sized for a notebook's page and the report's text width."""
+    """Seaborn's theme with its colour-blind palette, sized for a notebook's page and the report's text width.
+
+    The user's own settings of Matplotlib (matplotlibrc) do not count: the figures are the report's.
+    """
+    plt.rcdefaults()
     sns.set_theme(
         context="notebook",
         style="ticks",

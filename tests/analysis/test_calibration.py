@@ -128,6 +128,10 @@ def test_calibration_error_of_one_image():
     assert calibration.calibration_error(np.array([[0.0, 0.0]]), np.array([1])) == pytest.approx(50)
 
 
+def test_calibration_error_of_no_image():
+    assert np.isnan(calibration.calibration_error(np.zeros((0, 10)), np.zeros(0, int)))
+
+
 def test_unknown_readout_names_the_known_ones():
     with pytest.raises(ValueError, match="softmax, sigmoid, clipped"):
         calibration.probabilities(np.zeros((1, 2)), "argmax")

@@ -255,3 +255,9 @@ def test_mcnemar_takes_the_same_images_only():
     for first, second in (([True], [True, False]), ([], []), ([[True]], [[True]])):
         with pytest.raises(ValueError, match="two lists of the same images"):
             statistics.mcnemar(first, second)
+
+
+def test_a_baseline_that_is_not_there_is_told_whatever_names_the_options():
+    rows = [{"option": option, "seed": seed, "value": seed, "diverged": False} for option in (8, 16) for seed in (0, 1)]
+    with pytest.raises(ValueError, match="no run of the baseline 32; there are 8, 16"):
+        statistics.family(pd.DataFrame(rows), 32)

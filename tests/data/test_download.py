@@ -407,6 +407,49 @@ def test_the_home_of_another_user_is_no_obstacle(arrays, known, monkeypatch):
         shutil.rmtree(base)
 
 
+@pytest.mark.parametrize("relative", ["cache", "~/.cache", "../cache", ""])
+def test_a_relative_cache_is_no_second_one_in_each_working_directory(tmp_path, monkeypatch, relative):
+    monkeypatch.setenv("XDG_CACHE_HOME", relative)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert data.cache_folder() == tmp_path / ".cache" / "cifar_helpers"
+    monkeypatch.setenv("HOME", "here")
+    with pytest.raises(RuntimeError, match="the home directory here is no absolute path"):
+        data.cache_folder()
+
+
+def test_the_home_directory_of_a_user_who_has_none_is_no_folder_named_tilde(tmp_path, known, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIFAR_DATA", "~nobody-of-this-name/data")
+    told = (
+        "the folder ~nobody-of-this-name/data cannot be found, since no home directory is known: give an absolute path"
+    )
+    with pytest.raises(ValueError, match=told):
+        data.load()
+    assert cli.main(["data", "--profile", "quick"]) == 1 and told in capsys.readouterr().err
+    assert not list(tmp_path.glob("~*"))
+
+
+@pytest.mark.parametrize("name", [CACHE, ARCHIVE, SHEETS, f"{FOLDER}/{BATCHES[0]}"])
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path, known, name):
+    """Nor does it end the search for another source, as a lack of memory would."""
+    file = tmp_path / "data" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.truncate(file, 10**12)
+    with pytest.raises(DataError, match="has 1,000,000,000,000 bytes, more than any file of CIFAR-10"):
+        download.fetch(tmp_path / "data", ())
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_batch_that_is_no_file_is_not_waited_for(tmp_path, known, make):
+    folder = tmp_path / "data" / FOLDER
+    folder.mkdir(parents=True)
+    for name in BATCHES:
+        make(folder / name)
+    with pytest.raises(DataError, match=f"it is not a file but a folder, a pipe or a device: '{folder / BATCHES[0]}'"):
+        download.fetch(tmp_path / "data", ())
+
+
 def without_home():
     raise RuntimeError("Could not determine home directory.")
 

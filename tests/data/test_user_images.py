@@ -323,6 +323,7 @@ def tiff(values, **tags):
         (tiff(RAMP.astype("<u2") * 257), "16 bits"),
         (tiff(RAMP[:, ::-1].astype("<u2") * 257, t262=0), "16 bits, white is zero"),
         (tiff(RAMP.astype("<i2") * 100 - 9000), "16 bits with a sign"),
+        (tiff((RAMP.astype(int) - 128).astype("i1")), "8 bits with a sign"),
         (tiff(RAMP.astype("<u4") * 2**24), "32 bits, some above 2**31"),
         (tiff(RAMP.astype("<i4") * 2**23 - 2**30), "32 bits with a sign"),
         (tiff(RAMP.astype("<f4") / 255), "floats from 0 to 1"),
@@ -335,7 +336,7 @@ def tiff(values, **tags):
     ),
     ids=lambda case: case if isinstance(case, str) else "",
 )
-def test_grey_levels_of_more_than_8_bits(content, what):
+def test_grey_levels_of_more_than_8_bits_or_with_a_sign(content, what):
     image = user_images.read(content)
     assert abs(image.astype(int) - RAMP[..., None]).max() <= 1
 

@@ -208,7 +208,7 @@ def test_a_process_that_stood_still_loses_its_trial_and_both_go_on(results):
     """As a laptop's that was closed, or by Ctrl-Z."""
     still = start(results)
     until_training(still)
-    journal = search._file("smoke").with_name("study-smoke.db-journal")
+    journal = search.path_of("smoke").with_name("study-smoke.db-journal")
     while True:  # not in the middle of a heartbeat, which would hold the file
         still.send_signal(signal.SIGSTOP)
         time.sleep(0.1)
@@ -261,7 +261,7 @@ def test_several_workers_share_one_budget(results):
 
 def ask_and_tell(folder, count):
     redirect(folder)
-    study = study_file.load(search._file("smoke"), write=True)
+    study = study_file.load(search.path_of("smoke"), write=True)
     numbers = []
     while trial := search._next(study, "smoke", count)[0]:
         numbers.append(trial.number)
@@ -443,7 +443,7 @@ def three(tmp_path_factory):
 @pytest.fixture
 def ended(results, three):
     """The same, where the search of the test looks for it."""
-    file = search._file("smoke")
+    file = search.path_of("smoke")
     file.parent.mkdir(parents=True)
     return Path(shutil.copy(three, file))
 
@@ -488,6 +488,8 @@ def test_zeros_in_a_file_are_told(ended, block):
         "delete from trial_user_attributes",
         "delete from studies",
         "drop table trials",
+        "delete from trials where trial_id = 2",
+        "update study_directions set direction = 'MINIMIZE'",
     ),
 )
 def test_a_changed_number_is_told(ended, change):
@@ -517,7 +519,7 @@ def test_a_full_disk_at_the_first_trial_leaves_nothing(results):
     for size in (0, 5_000, 50_000):
         with pytest.raises(OSError, match="study-smoke.db could not be .*: free some disk space"), full_disk(size):
             search.run("smoke", trials=1, device="cpu")
-        assert not search._file("smoke").exists()
+        assert not search.path_of("smoke").exists()
     assert len(search.table(search.run("smoke", trials=1, device="cpu"))) == 1
 
 

@@ -52,3 +52,18 @@ def test_figures_are_closed_so_that_the_cell_shows_them_once(page):
     assert plt.get_fignums() == []
     number.value = 2
     assert plt.get_fignums() == [] and "Figure" in text(page[1][0])[0]
+
+
+def test_an_error_takes_the_place_of_the_picture_until_there_is_one_again(page):
+    def draw(number):
+        return f"picture {12 // (number - 2)}, {plt.figure() and 1}"
+
+    number = ipywidgets.IntSlider(1, max=3)
+    controls.play(draw, number=number)
+    number.value = 2
+    (output,) = page[1][0].outputs
+    assert output["name"] == "stderr" and output["text"].startswith("ZeroDivisionError: integer division")
+    number.value = 3
+    assert text(page[1][0]) == ["'picture 12, 1'"] and plt.get_fignums() == []
+    with pytest.raises(ZeroDivisionError):  # as any cell, so that the pipeline stops
+        controls.play(draw, number=ipywidgets.IntSlider(2, max=3))

@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -105,6 +108,57 @@ def test_unknown_notebook_lists_the_choices(project, capsys):
     assert "no notebook '01_goood'; choose from 01_good" in capsys.readouterr().err
 
 
+def test_a_copy_of_a_notebook_does_not_write_over_its_files(project, capsys):
+    """JupyterLab's own name for a copy."""
+    write(project, "01_good", "print('good')")
+    write(project, "01_good-Copy1", "print('copy')")
+    for name in ("01_good", "01_good-Copy1"):
+        assert cli.main(["notebook", name, "--profile", "smoke"]) == 1
+        told = capsys.readouterr().err
+        assert "01_good and 01_good-Copy1 in" in told and "have the same number" in told and told.count("\n") == 1
+    (project / "notebooks/01_good-Copy1.ipynb").rename(project / "notebooks/11_mine.ipynb")
+    assert execution.execute("01_good", "smoke") == 0
+
+
+def test_a_half_run_notebook_of_the_full_profile_is_no_notebook_of_its_own(project, capsys):
+    write(project, "01_bad", "1 / 0")
+    assert cli.main(["notebook", "01_bad", "--profile", "full"]) == 1
+    assert "build/full/notebooks/01_bad.failed.ipynb" in capsys.readouterr().err
+    assert [path.name for path in (project / "notebooks").iterdir()] == ["01_bad.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "given", ["../01_good.ipynb", "/etc/01_good", "build/smoke/notebooks/01_good.ipynb", "../", "", ".."]
+)
+def test_a_path_outside_is_one_sentence(project, monkeypatch, capsys, given):
+    write(project, "01_good")
+    monkeypatch.chdir(project)
+    assert cli.main(["notebook", given, "--profile", "smoke"]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "choose from 01_good" in told
+    assert given in ("", "..") or f"is not in {project / 'notebooks'}" in told
+
+
+def test_a_notebook_is_known_by_its_file_from_any_folder(project, monkeypatch):
+    for folder, given in ((".", "notebooks/01_a.ipynb"), ("notebooks", "./01_a.ipynb"), ("notebooks", "01_a")):
+        monkeypatch.chdir(project / folder)
+        assert execution.name_of(given) == execution.name_of(str(project / "notebooks/01_a.ipynb")) == "01_a"
+
+
+def test_a_flipped_bit_in_a_notebook_is_one_sentence(project, capsys):
+    write(project, "01_bad", "'a picture'")
+    path = project / "notebooks/01_bad.ipynb"
+    whole = path.read_bytes()
+    for place, bit in ((whole.index(b"{"), 1), (whole.index(b"code"), 2), (whole.index(b"picture"), 128), (0, 0)):
+        damaged = bytearray(whole)
+        damaged[place] ^= bit
+        path.write_bytes(damaged if bit else whole[: len(whole) // 2])
+        assert cli.main(["notebook", "01_bad", "--profile", "smoke"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: the notebook {path} is damaged (") and told.count("\n") == 1
+        assert "git restore" in told
+
+
 def test_train_command_names_the_choices(capsys):
     assert cli.main(["train", "table_9", "--profile", "smoke"]) == 1
     assert "choose from table_1" in capsys.readouterr().err
@@ -131,6 +185,49 @@ def test_a_figure_is_in_the_notebook_whatever_the_callers_backend(project, monke
     cells = nbformat.read(project / "build/smoke/notebooks/01_good.ipynb", as_version=4).cells
     assert "image/png" in cells[-1].outputs[-1].data
     assert (project / "build/smoke/figures/01_nothing.png").exists()
+
+
+def test_settings_of_the_caller_do_not_change_what_is_stored(project, monkeypatch, tmp_path_factory):
+    drawn = f"import warnings\nROOT = {str(project)!r}\n{FIGURE}\nimport pandas as pd\nprint(pd.Series([1 / 3]))\n"
+    write(project, "01_good", drawn + "warnings.warn('read by nobody', ResourceWarning)")
+    stored = []
+    for own in ({}, settings(tmp_path_factory.mktemp("settings"))):
+        for name, value in own.items():
+            monkeypatch.setenv(name, value)
+        assert execution.execute("01_good", "smoke") == 0
+        cells = nbformat.read(project / "build/smoke/notebooks/01_good.ipynb", as_version=4).cells
+        figures = [file.read_bytes() for file in sorted((project / "build/smoke/figures").iterdir())]
+        stored.append(([cell.get("outputs") for cell in cells], figures))
+    assert stored[0] == stored[1] and len(stored[0][1]) == 2
+
+
+def settings(folder) -> dict[str, str]:
+    """Variables of a user who has settings of IPython, Matplotlib, Jupyter and Python."""
+    files = {
+        "ipython/profile_default/startup/00.py": "print('hi'); import pandas; pandas.options.display.precision = 1",
+        "ipython/profile_default/ipython_kernel_config.py": "c.InlineBackend.figure_formats = {'svg'}",
+        "matplotlibrc": "axes.linewidth: 9\nsavefig.facecolor: red\nfigure.facecolor: red\n",
+        "jupyter/kernels/python3/kernel.json": '{"argv": ["false"], "display_name": "None", "language": "python"}',
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    names = {"IPYTHONDIR": "ipython", "MATPLOTLIBRC": "matplotlibrc", "JUPYTER_PATH": "jupyter"}
+    return {name: str(folder / file) for name, file in names.items()} | {"PYTHONWARNINGS": "always"}
+
+
+@pytest.mark.slow
+def test_a_home_that_cannot_be_written_leaves_no_warning_in_what_is_stored(project):
+    """Matplotlib's, which names folders of the machine: as in a container that is run with another user's number."""
+    write(project, "01_good", f"ROOT = {str(project)!r}\n{FIGURE}")
+    code = "import sys, pathlib; from cifar_helpers.core import paths; paths.ROOT = pathlib.Path(sys.argv[1]); "
+    code += "from cifar_helpers.notebook import execution; sys.exit(execution.execute('01_good', 'smoke'))"
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "XDG", "IPYTHON"))}
+    environment = mine | {"HOME": "/proc/none", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code, str(project)], env=environment, check=True)
+    cells = nbformat.read(project / "build/smoke/notebooks/01_good.ipynb", as_version=4).cells
+    kinds = [output.output_type for cell in cells for output in cell.get("outputs", [])]
+    assert kinds == ["display_data", "display_data"]  # the mark of the profile, the figure
 
 
 def test_a_figure_that_is_not_in_the_output_is_an_error(project, capsys):

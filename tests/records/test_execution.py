@@ -13,6 +13,7 @@ import torch
 
 from cifar_helpers import cli, data, records, train
 from cifar_helpers.core import paths
+from cifar_helpers.experiments import search
 from cifar_helpers.records import execution
 from cifar_helpers.train import Config
 
@@ -149,6 +150,16 @@ def test_a_killed_worker_names_the_runs_that_it_may_have_trained(results):
     ):
         futures = [pool.submit(killed, config) for config in CONFIGS]
         futures[-1].result()
+
+
+def test_a_killed_worker_of_a_search_names_its_file_and_what_to_do(results, monkeypatch, capsys):
+    monkeypatch.setattr(search, "work", killed)
+    assert cli.main(["search", "--profile", "smoke", "--workers", "2"]) == 1
+    told = capsys.readouterr().err
+    assert f"killed in the search {search.path_of('smoke')} (was the memory full?)" in told
+    assert (
+        "what was finished is kept: give the same command again, with fewer workers" in told and told.count("\n") == 1
+    )
 
 
 def sleep(folder):

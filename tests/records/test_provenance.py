@@ -2,8 +2,18 @@
 
 import subprocess
 
+import pytest
+
+from cifar_helpers import records, train
 from cifar_helpers.core import paths
 from cifar_helpers.records import revision
+
+
+@pytest.fixture(autouse=True)
+def new_process():
+    revision.cache_clear()
+    yield
+    revision.cache_clear()
 
 
 def git(folder, *arguments):
@@ -25,6 +35,7 @@ def test_the_revision_of_a_repository_around_the_code_is_not_its_own(tmp_path, m
     monkeypatch.setattr(paths, "ROOT", other / "unpacked")
     assert revision() is None
     monkeypatch.setattr(paths, "ROOT", other)
+    revision.cache_clear()
     assert revision() == git(other, "rev-parse", "--short", "HEAD")
 
 
@@ -35,6 +46,7 @@ def test_variables_of_git_do_not_change_it(tmp_path, monkeypatch):
     usual = revision()
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    revision.cache_clear()
     assert revision() == usual == git_of(own)
 
 
@@ -51,3 +63,40 @@ def test_code_that_is_in_no_repository_has_none(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert revision() is None
+
+
+def test_what_is_committed_during_a_training_is_not_the_code_that_trained(tmp_path, monkeypatch):
+    own = repository(tmp_path / "own")
+    monkeypatch.setattr(paths, "ROOT", own)
+    began = revision()
+    git(own, "commit", "-q", "--allow-empty", "-m", "two")
+    assert revision() == began != git(own, "rev-parse", "--short", "HEAD")
+
+
+@pytest.mark.parametrize(
+    "setting", ["status.showUntrackedFiles=no", "color.status=always", "status.relativePaths=false"]
+)
+def test_new_code_is_noticed_whatever_the_users_settings_of_git(tmp_path, monkeypatch, setting):
+    own = repository(tmp_path / "own")
+    (own / "cifar_helpers/models").mkdir(parents=True)
+    git(own, "config", *setting.split("="))
+    monkeypatch.setattr(paths, "ROOT", own)
+    clean = revision()
+    (own / "cifar_helpers/models/tiny.py").touch()
+    revision.cache_clear()
+    assert revision() == f"{clean}+"
+
+
+def test_a_record_has_the_revision_from_before_its_training(results, monkeypatch):
+    own = repository(results / "own")
+    monkeypatch.setattr(paths, "ROOT", own)
+    train_as_before = train.train
+
+    def train_and_commit(*arguments, **options):
+        git(own, "commit", "-q", "--allow-empty", "-m", "two")
+        return train_as_before(*arguments, **options)
+
+    began = git(own, "rev-parse", "--short", "HEAD")
+    monkeypatch.setattr(train, "train", train_and_commit)
+    small = train.Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50)
+    assert records.get(small, "tiny", "smoke", "cpu").record["revision"] == began

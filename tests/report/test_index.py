@@ -3,7 +3,9 @@
 import json
 import re
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from cifar_helpers.core import paths
 from cifar_helpers.report import generated, index, pdf
@@ -50,8 +52,8 @@ NOTEBOOK = [
 def test_experiments_are_those_of_the_statements_that_made_the_figure(root):
     folder = root / "notebooks"
     folder.mkdir()
-    cells = [{"cell_type": kind, "source": source.splitlines(keepends=True)} for kind, source in NOTEBOOK]
-    (folder / "11_new.ipynb").write_text(json.dumps({"cells": cells}))
+    makers = {"markdown": new_markdown_cell, "code": new_code_cell}
+    nbformat.write(new_notebook(cells=[makers[kind](source) for kind, source in NOTEBOOK]), folder / "11_new.ipynb")
     figures = paths.figures("full")
     figures.mkdir()
     for name in ("11_a", "11_of_relu"):
@@ -63,6 +65,18 @@ def test_experiments_are_those_of_the_statements_that_made_the_figure(root):
     assert rows[1].endswith("| [11_new](../notebooks/11_new.ipynb), Second | fast | Figure 1 |")
     (figures / "11_gone.pdf").touch()
     with pytest.raises(ValueError, match="no cell of a notebook makes figures/11_gone"):
+        index.figures_index()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cells": 1}', "\udcff", "x = = 1"])
+def test_a_damaged_notebook_is_named(root, text):
+    (root / "notebooks").mkdir()
+    file = root / "notebooks/11_new.ipynb"
+    if text == "x = = 1":
+        nbformat.write(new_notebook(cells=[new_code_cell(text)]), file)
+    else:
+        file.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=f"the notebook {file} is damaged"):
         index.figures_index()
 
 

@@ -35,6 +35,11 @@ def test_pdf_without_latex_names_the_packages(root, monkeypatch):
         ("\n  \n", "Killed\n", "Killed"),
         ("a.tex:3: Undefined control sequence.\nmore", "", "a.tex:3: Undefined control sequence."),
         ("", "Collected error summary (may duplicate other messages):\n  bibtex a: 1 error\n", "bibtex a: 1 error"),
+        (
+            "!pdfTeX error: fflush() failed (No space left on device)",
+            "",
+            "left on device); free some disk space and give",
+        ),
         ("! LaTeX Error: File `spam.sty' not found.", "", "spam.sty is in the packages latexmk"),
     ],
 )

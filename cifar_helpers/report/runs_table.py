@@ -98,4 +98,4 @@ def experiments_tex(profile: str) -> str:
     table = experiments_table(runs)
     devices = "; ".join(f"{letter}: {device}" for letter, device in table.attrs["devices"].items())
     text = f"{len(runs)} runs, {hours(runs).sum():.1f} hours in all. Devices: {devices or 'none'}."
-    return f"{escape(text)}\n\n{tabular(table, column_format='lrrrrl')}"
+    return f"{escape(text)}\n\n\\medskip\n{tabular(table, column_format='lrrrrl')}"

@@ -7,7 +7,7 @@ import pandas as pd
 from cifar_helpers.records import Run
 
 
-def dead_channels(runs: Iterable[Run]) -> pd.DataFrame:
+def count(runs: Iterable[Run]) -> pd.DataFrame:
     """The number of dead channels, from the runs that kept `dead_units`: a column per epoch.
 
     A row per activation, seed and layer, in the index's levels of these names. Empty where no run kept them.

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from cifar_helpers.analysis.dead_channels import dead_channels
+from cifar_helpers.analysis import dead_channels
 
 
 def run(activation, seed, shares, keep=("dead_units",)):
@@ -16,7 +16,7 @@ def run(activation, seed, shares, keep=("dead_units",)):
 
 
 def test_channels_are_counted_by_run_layer_and_epoch():
-    counts = dead_channels(
+    counts = dead_channels.count(
         [
             run("relu", 0, {"stem.2": [0.0, 0.125], "last": [0.0625, 0.0]}),
             run("relu", 1, {"stem.2": [0.0, 1.0], "last": [0.0, 0.0]}),
@@ -30,4 +30,4 @@ def test_channels_are_counted_by_run_layer_and_epoch():
 
 
 def test_runs_that_kept_none_have_an_empty_table():
-    assert dead_channels([run("elu", 0, {}, keep=())]).empty
+    assert dead_channels.count([run("elu", 0, {}, keep=())]).empty

@@ -1,4 +1,5 @@
 import ast
+import re
 
 import nbformat
 import papermill
@@ -119,8 +120,10 @@ def test_notebook_03_trains_no_activations_but_those_asked_for(monkeypatch):
     asked = []
     monkeypatch.setattr(experiments, "get_all", lambda name, profile, configs: asked.extend(configs))
     cells = nbformat.read(paths.ROOT / "notebooks/03_activations.ipynb", as_version=4).cells
-    code = [ast.parse(cell.source) for cell in cells if "experiments.activations" in cell.source]
-    wanted = {"names", "trained", "chosen_others", "asked", "others"}
+    code = [
+        ast.parse(cell.source) for cell in cells if re.search(r"experiments\.activations|ten_epoch_rates", cell.source)
+    ]
+    wanted = {"sweep", "names", "trained", "wanted", "others"}
     lines = [line for tree in code for line in tree.body if isinstance(line, ast.Assign)]
     lines = [line for line in lines if isinstance(line.targets[0], ast.Name) and line.targets[0].id in wanted]
     given = {"profile": "quick", "activations": ["relu", "silu"], "epochs": 0, "seeds": 0}
@@ -128,4 +131,4 @@ def test_notebook_03_trains_no_activations_but_those_asked_for(monkeypatch):
     exec(compile(ast.Module(lines, []), "03_activations", "exec"), given)
     assert len(lines) == len(wanted) and {config.activation for config in asked} == {"relu", "silu"}
     assert {config.epochs for config in asked} == {experiments.ablation("quick").epochs}
-    assert given["others"] == []
+    assert given["others"] == given["sweep"] == []

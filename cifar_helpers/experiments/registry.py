@@ -17,7 +17,6 @@ EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of the 
 KEEP: dict[str, Keep] = {}
 # of the full profile only: smaller ones show or train what their notebooks need, or nothing of the kind
 FULL_ONLY = (
-    "activation_rates",
     "fast_ablation",
     "overfitting_strengths",
     "search_best",

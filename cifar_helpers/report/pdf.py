@@ -148,5 +148,6 @@ def _settings(profile: str) -> dict[str, str | int]:
         "ablationDecay": f"{usual.weight_decay:g}",
         "activationsEpochs": longer.epochs,
         "activationsRate": f"{longer.learning_rate:g}",
+        "activationsRatesTried": ", ".join(f"{rate:g}" for rate in experiments.RATES["sgd"]),
         "activationsOthersEpochs": experiments.activations_others(profile)[0].epochs,
     }

@@ -123,7 +123,7 @@ def test_notebook_03_trains_no_activations_but_those_asked_for(monkeypatch):
     code = [
         ast.parse(cell.source) for cell in cells if re.search(r"experiments\.activations|ten_epoch_rates", cell.source)
     ]
-    wanted = {"sweep", "names", "trained", "wanted", "others"}
+    wanted = {"sweeps", "sweep", "names", "trained", "wanted", "others"}
     lines = [line for tree in code for line in tree.body if isinstance(line, ast.Assign)]
     lines = [line for line in lines if isinstance(line.targets[0], ast.Name) and line.targets[0].id in wanted]
     given = {"profile": "quick", "activations": ["relu", "silu"], "epochs": 0, "seeds": 0}
@@ -131,4 +131,4 @@ def test_notebook_03_trains_no_activations_but_those_asked_for(monkeypatch):
     exec(compile(ast.Module(lines, []), "03_activations", "exec"), given)
     assert len(lines) == len(wanted) and {config.activation for config in asked} == {"relu", "silu"}
     assert {config.epochs for config in asked} == {experiments.ablation("quick").epochs}
-    assert given["others"] == given["sweep"] == []
+    assert given["others"] == given["sweeps"] == given["sweep"] == []

@@ -4,6 +4,7 @@ import signal
 import sys
 
 import pytest
+import torch
 
 from cifar_helpers import data
 from cifar_helpers.core import paths
@@ -13,6 +14,12 @@ if sys.platform == "win32":
 
 # A shell starts what runs in its background deaf to Ctrl-C, and so would be all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Random numbers that a test does not seed itself do not depend on which tests ran before it in its process."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def schedules(
     profile: str, names=("constant", "multi_step", "cosine", "one_cycle", "linear"), epochs: int = 0, seeds: int = 0
 ) -> list[Config]:
     """Learning-rate schedules on SGD, all at the baseline's rate."""
-    base = ten_epochs(profile, epochs)
+    base = ablation(profile, epochs)
     return each_seed([replace(base, schedule=name) for name in names], profile, seeds)
 
 

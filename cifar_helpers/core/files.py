@@ -74,6 +74,10 @@ def checksum(file: Path) -> str:
         return f"{hashlib.file_digest(opened, 'sha256').hexdigest()}  {file.name}"
 
 
+# disk full, quota reached, no permission, read-only, medium damaged, file too large
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG)
+
+
 def unwritten(what: str, error: Exception, then: str = "give the same command again") -> OSError:
     """What to raise where a file could not be written: which one, why, and what to do about it."""
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -1,20 +1,26 @@
 """Functions that are known by their name: networks and experiments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 
 
-def register(known: dict[str, Callable], function: Callable, kind: str) -> None:
+def register(known: dict[str, Callable], function: Callable, kind: str, reserved: Mapping[str, str] = {}) -> None:
     """Add a function to those of its kind ("network", "experiment") under its name.
 
     The same function may be added again (a module that is reloaded, a notebook's cell that is run again).
 
     Raises:
-        ValueError: another one has this name, and both places are named; or it has none, as a lambda.
+        ValueError: another one has this name, and both places are named; or it has none, as a lambda; or it is one of
+            the names in `reserved`, which say what has them.
     """
     if not isinstance(function, FunctionType) or not function.__name__.isidentifier():
         raise ValueError(
             f"{kind}s are functions that are made by def, since records are found by their names, not {function}"
+        )
+    if function.__name__ in reserved:
+        raise ValueError(
+            f"{function.__name__} at {place(function)} cannot be the name of an {kind}: it is that of "
+            f"{reserved[function.__name__]}. Give it another"
         )
     other = known.get(function.__name__)
     if other is not None and not same(other, function):

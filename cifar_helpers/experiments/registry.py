@@ -15,6 +15,8 @@ from cifar_helpers.train import Config
 
 EXPERIMENTS: dict[str, Callable[..., list[Config]]] = {}  # in the order of the files: sweeps before what reads them
 KEEP: dict[str, Keep] = {}
+# other folders of runs/
+RESERVED = {"search": "the folder of the search's runs", "single": "the folder of runs that belong to no experiment"}
 # of the full profile only: smaller ones show or train what their notebooks need, or nothing of the kind
 FULL_ONLY = (
     "fast_ablation",
@@ -31,7 +33,7 @@ def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep
     """
     if configs is None:
         return functools.partial(experiment, keep=keep)
-    register(EXPERIMENTS, configs, "experiment")
+    register(EXPERIMENTS, configs, "experiment", RESERVED)
     KEEP[configs.__name__] = keep
     return configs
 

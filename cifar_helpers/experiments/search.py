@@ -258,7 +258,6 @@ def _accuracy(trial: optuna.Trial, config: Config, cifar: data.Cifar10, profile:
     with _lock(profile, f"{config.name}-{config.hash}"):  # the lock of records.get: an ablation may train it just now
         found = records.find(config, profile)
         if found is None:
-            records.revision()  # of the code that trains now
             result = train.train(config, cifar, device=device, after_epoch=report_or_prune)
             return records.write(config, result, "search", profile, device).record["validation_accuracy"]
     for row in found.history.to_dict("records"):

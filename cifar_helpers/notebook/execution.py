@@ -64,6 +64,8 @@ def execute(name: str, profile: str) -> int:
         try:
             return _execute(source, failed, output, profile)
         except OSError as error:
+            if error.errno not in files.UNWRITABLE:
+                raise  # no free port, say, or too many open files
             raise files.unwritten(f"the notebook {failed}", error) from error
 
 

@@ -2,6 +2,6 @@
 
 from .checksums import DamagedRecord, checksum_ok, update_checksum, write_checksums
 from .packed import pack, unpack
-from .provenance import device_name, revision
+from .provenance import device_name
 from .record import Run, find, load, write
 from .training import OtherHistory, get, get_all

@@ -239,7 +239,7 @@ def write_to(folder: Path, config: Config, result: Result, profile: str, device:
         "threads": torch.get_num_threads(),
         "matrix_units": provenance.matrix_units(device),  # "AMX" or null
         "torch": torch.__version__,
-        "revision": provenance.revision(),
+        "revision": result.revision,
         "keep": list(result.keep),
     }
     temporary = folder.with_name(f".{folder.name}.tmp")  # one name for all: a killed writer's is replaced

@@ -12,7 +12,7 @@ import pandas as pd
 
 from cifar_helpers import data, train
 from cifar_helpers.core import files, paths, profiles
-from cifar_helpers.records import provenance, record
+from cifar_helpers.records import record
 from cifar_helpers.records.record import Run
 from cifar_helpers.train import Config, Result, outputs
 
@@ -55,7 +55,6 @@ def get(
         if incomplete is not None:
             keep = outputs.check([*keep, *incomplete.keep])
             _refuse_if_put_aside(incomplete, keep)
-        provenance.revision()  # of the code that trains now, not of what is committed until it ends
         with _ONE_TRAINING:
             result = train.train(config, _dataset(config.data), keep=keep, device=device, checkpoint=checkpoint)
         if incomplete is None:

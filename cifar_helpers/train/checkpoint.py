@@ -26,6 +26,7 @@ class Progress:
     steps: list[float] = field(default_factory=list)  # the loss of every step
     measured: dict[str, list[dict]] = field(default_factory=dict)  # rows of each measurement, by its name in `keep`
     cpu_seconds: float = 0.0  # of training: what is evaluated and measured is left out
+    revisions: list[str] = field(default_factory=list)  # of the code: one, or more where other code went on
 
 
 def save(path: Path, config: Config, progress: Progress, model: nn.Module, optimizers: list[Optimizer], schedulers):

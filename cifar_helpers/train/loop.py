@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cifar_helpers import data, models
 from cifar_helpers.core.progress import bar
+from cifar_helpers.core.revision import revision
 from cifar_helpers.data.batches import Batches
 from cifar_helpers.data.splits import VALIDATION_IMAGES
 from cifar_helpers.models.fast_cnn import Whitening
@@ -48,6 +49,7 @@ class Result:
     cpu_seconds: float  # of the process in the same time, all threads
     multiply_adds: int  # of the forward passes of all training images, see cost.py
     peak_memory_mb: float  # of the process on a CPU, of the allocator on a GPU
+    revision: str | None  # of the code; several with commas where other code went on from a checkpoint
 
 
 def train(
@@ -73,6 +75,8 @@ def train(
         parts = set_up(config, training, evaluation, device)
         states = parts.model, parts.optimizers, parts.schedulers
         progress = checkpoints.restore(checkpoint, config, keep, *states)
+    if (code := revision()) and code not in progress.revisions:
+        progress.revisions.append(code)
     if not progress.rows:
         progress.cpu_seconds = preparation.cpu
     with bar(config.epochs * len(training), config.name, initial=len(progress.steps), unit="step") as shown:
@@ -290,4 +294,5 @@ def _result(parts: Parts, progress: Progress, keep: tuple[str, ...], device: str
         cpu_seconds=progress.cpu_seconds,
         multiply_adds=cost.multiply_adds_of_training(model, config, len(history), images),
         peak_memory_mb=cost.peak_memory_mb(device),
+        revision=", ".join(progress.revisions) or None,
     )

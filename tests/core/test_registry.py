@@ -113,3 +113,14 @@ def test_a_file_of_experiments_whose_name_is_taken_is_not_passed_over(tmp_path):
     command = [sys.executable, "-c", "import cifar_helpers.experiments"]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert "experiments/rates.py has the name of experiments.rates: rename the file" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["search", "single"])
+def test_an_experiment_cannot_have_the_name_of_another_folder_of_runs(name):
+    def taken(profile):
+        return []
+
+    taken.__name__ = name
+    with pytest.raises(ValueError, match=f"{name} at .* cannot be the name of an experiment.*Give it another"):
+        experiments.registry.experiment(taken)
+    assert name not in experiments.EXPERIMENTS

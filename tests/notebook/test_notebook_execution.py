@@ -1,9 +1,11 @@
+import errno
 import os
 import re
 import subprocess
 import sys
 
 import nbformat
+import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -239,3 +241,15 @@ def test_a_figure_that_is_not_in_the_output_is_an_error(project, capsys):
     assert execution.execute("01_bad", "smoke") == 1
     assert "no picture in the output of cell 2" in capsys.readouterr().err
     assert not (project / "build/smoke/notebooks/01_bad.ipynb").exists()
+
+
+def test_an_error_of_the_system_that_is_no_full_disk_is_not_called_one(project, monkeypatch, capsys):
+    write(project, "01_any", "1")
+
+    def no_port(*arguments, **options):
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr(papermill, "execute_notebook", no_port)
+    assert cli.main(["notebook", "01_any", "--profile", "smoke"]) == 1
+    told = capsys.readouterr().err
+    assert "Address already in use" in told and "disk" not in told and "written" not in told

@@ -32,6 +32,7 @@ def record():
             cpu_seconds=float(seconds) * torch.get_num_threads(),
             multiply_adds=1,
             peak_memory_mb=1.0,
+            revision=None,
         )
         return records.write(config, result, experiment, profile, "cpu")
 

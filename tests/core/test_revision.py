@@ -6,7 +6,8 @@ import pytest
 
 from cifar_helpers import records, train
 from cifar_helpers.core import paths
-from cifar_helpers.records import revision
+from cifar_helpers.core.revision import revision
+from cifar_helpers.train import loop
 
 
 @pytest.fixture(autouse=True)
@@ -87,16 +88,34 @@ def test_new_code_is_noticed_whatever_the_users_settings_of_git(tmp_path, monkey
     assert revision() == f"{clean}+"
 
 
+SMALL = train.Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=2, batch_size=50)
+
+
 def test_a_record_has_the_revision_from_before_its_training(results, monkeypatch):
     own = repository(results / "own")
     monkeypatch.setattr(paths, "ROOT", own)
-    train_as_before = train.train
+    evaluate = loop.evaluate
 
-    def train_and_commit(*arguments, **options):
+    def commit_and_evaluate(*arguments, **options):
         git(own, "commit", "-q", "--allow-empty", "-m", "two")
-        return train_as_before(*arguments, **options)
+        return evaluate(*arguments, **options)
 
     began = git(own, "rev-parse", "--short", "HEAD")
-    monkeypatch.setattr(train, "train", train_and_commit)
-    small = train.Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50)
-    assert records.get(small, "tiny", "smoke", "cpu").record["revision"] == began
+    monkeypatch.setattr(loop, "evaluate", commit_and_evaluate)
+    assert records.get(SMALL, "tiny", "smoke", "cpu").record["revision"] == began
+
+
+def test_a_training_that_other_code_went_on_with_names_both(tmp_path, monkeypatch, cifar):
+    own = repository(tmp_path / "own")
+    monkeypatch.setattr(paths, "ROOT", own)
+    began, options = revision(), dict(device="cpu", checkpoint=tmp_path / "run.pt")
+
+    def stop(epoch, row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train.train(SMALL, cifar, after_epoch=stop, **options)
+    git(own, "commit", "-q", "--allow-empty", "-m", "two")
+    revision.cache_clear()
+    assert train.train(SMALL, cifar, **options).revision == f"{began}, {revision()}"
+    assert train.train(SMALL, cifar, device="cpu").revision == revision() != began

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from cifar_helpers import models
-from cifar_helpers.analysis.statistics import CONFIDENCE
+from cifar_helpers.analysis.statistics import CONFIDENCE, paired
 
 
 def band(runs: Sequence, smoothing: int = 1) -> pd.DataFrame:
@@ -85,16 +85,39 @@ def ratios(cases: Mapping[str, pd.DataFrame], normed: str, plain: str) -> pd.Dat
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("Median over the steps")
 
 
+def seed_ratios(cases: Mapping[str, pd.DataFrame], normed: str, plain: str) -> pd.DataFrame:
+    """Medians over the steps and their ratio over the seeds, a row per case: by seed, a column per network.
+
+    The medians shown are those of the seeds' medians. Ratio is the geometric mean of the seeds' ratios, with Student's
+    interval for pairs of logarithms; one seed gives NaN for it.
+    """
+    rows = {}
+    for case, values in cases.items():
+        medians = values.groupby("seed").median()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = paired(np.log(medians[normed]), np.log(medians[plain]))
+        ends = [np.exp(found[name]) for name in ("difference", "low", "high")]
+        rows[case] = [medians[plain].median(), medians[normed].median(), *ends]
+    columns = ["Without", "With batch norm", "Ratio", "95 % low", "95 % high"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("Median over the steps")
+
+
 def at_equal_loss(
     loss: pd.DataFrame, values: pd.DataFrame, normed: str, plain: str, factor: float = 1.25
 ) -> pd.DataFrame:
-    """Values of both networks from steps of equal loss instead of equal number: a row per pair, a column per network.
+    """Values of both networks from steps of equal loss instead of equal number: a row per seed and pair of steps.
 
     A network that has learned more has a smaller loss, and all that is measured along its gradient is smaller with it.
-    The steps are matched one to one, so that the ratios of their losses are as near to 1 as they can be in all; pairs
-    whose losses differ by more than the factor are left out. loss and values are tables of `measured` (a column per
-    network).
+    Within a seed the steps are matched one to one, so that the ratios of their losses are as near to 1 as they can be
+    in all; pairs whose losses differ by more than the factor are left out. loss and values are tables of `measured` (a
+    column per network, by seed and step).
     """
+    seeds = loss.index.unique("seed")
+    found = {seed: _at_equal_loss(loss.loc[seed], values.loc[seed], normed, plain, factor) for seed in seeds}
+    return pd.concat(found, names=["seed", "pair"])
+
+
+def _at_equal_loss(loss: pd.DataFrame, values: pd.DataFrame, normed: str, plain: str, factor: float) -> pd.DataFrame:
     logs = [np.log(loss[name].to_numpy()) for name in (plain, normed)]
     limit = np.log(factor)
     # beyond the limit all pairs are equally bad

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from cifar_helpers import experiments, models, train
@@ -273,18 +274,37 @@ def test_measured_side_by_side():
     assert table.index.names == ["seed", "step"]
 
 
+def by_seed(*seeds):
+    return pd.concat({seed: pd.DataFrame(columns) for seed, columns in enumerate(seeds)}, names=["seed", "step"])
+
+
 def test_pairs_of_equal_loss():
-    loss = pd.DataFrame({"plain": [4.0, 2.0, 1.0, np.inf], "normed": [1.9, 1.0, 0.5, 0.25]})
-    values = pd.DataFrame({"plain": [40.0, 20, 10, np.inf], "normed": [3.0, 2, 1, 0]})
+    loss = by_seed({"plain": [4.0, 2.0, 1.0, np.inf], "normed": [1.9, 1.0, 0.5, 0.25]})
+    values = by_seed({"plain": [40.0, 20, 10, np.inf], "normed": [3.0, 2, 1, 0]})
     pairs = bn_landscape.at_equal_loss(loss, values, "normed", "plain")
     assert pairs.to_dict("list") == {"normed": [3, 2], "plain": [20, 10]}  # nothing is within a quarter of 4
 
 
 def test_a_step_is_the_partner_of_one_step_only():
-    loss = pd.DataFrame({"plain": [1.0, 1.05], "normed": [1.3, 1.0]})
+    loss = by_seed({"plain": [1.0, 1.05], "normed": [1.3, 1.0]})
     pairs = bn_landscape.at_equal_loss(loss, loss, "normed", "plain")  # both of plain are nearest to 1.0
     assert pairs.to_dict("list") == {"normed": [1.0, 1.3], "plain": [1.0, 1.05]}
     assert bn_landscape.at_equal_loss(loss, loss, "normed", "plain", factor=1.2)["plain"].tolist() == [1.0]
+
+
+def test_steps_are_matched_within_a_seed():
+    loss = by_seed({"plain": [1.0, 2.0], "normed": [2.0, 4.0]}, {"plain": [4.0, 8.0], "normed": [8.0, 16.0]})
+    pairs = bn_landscape.at_equal_loss(loss, loss, "normed", "plain")
+    assert pairs.index.tolist() == [(0, 0), (1, 0)] and pairs["plain"].tolist() == pairs["normed"].tolist() == [2, 8]
+
+
+def test_ratios_over_seeds():
+    seeds = [{"normed": [1.0, 2.0, 9.0], "plain": [0.0, 4 * factor, 99.0]} for factor in (1.0, 2.0, 4.0)]
+    found = bn_landscape.seed_ratios({"all": by_seed(*seeds), "one": by_seed(seeds[0])}, "normed", "plain")
+    half = np.log(2) * stats.t.ppf(0.975, 2) / 3**0.5  # the seeds: 1/2, 1/4, 1/8
+    assert found.loc["all"].tolist() == pytest.approx([8, 2, 1 / 4, np.exp(-half) / 4, np.exp(half) / 4])
+    assert found.loc["one"].tolist()[:3] == pytest.approx([4, 2, 0.5])
+    assert found.loc["one"].isna().tolist()[3:] == [True, True]
 
 
 def test_experiments_ask_for_what_the_notebook_reads():

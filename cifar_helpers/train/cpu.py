@@ -10,7 +10,8 @@ them. And a 1x1 convolution is a linear layer at each place, which as one produc
 
 Without units for bfloat16, oneDNN emulates it, six to ten times slower than float32 with AVX2 alone. There, operands
 that were rounded to bfloat16 are multiplied in float32: the same products, in another order of sums
-(benchmarks/bfloat16.txt).
+(benchmarks/bfloat16.txt). The same holds for the products inside Muon's step, which torch always computes in bfloat16:
+in float32 they are twelve to thirty times as fast (benchmarks/muon.txt).
 
 A fault of oneDNN is gone around: the gradient of the weights of a 1x1 convolution with a stride and fewer than 16 input
 channels, in channels_last, on a CPU with AVX-512. Where the threads' shares of the batch are unequal, oneDNN writes
@@ -18,17 +19,20 @@ beyond its buffer ("double free or corruption", or a segmentation fault). ResNet
 such a convolution at width 0.125.
 """
 
+import contextlib
 import ctypes
 import functools
 import math
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.optim import _muon
 
 WIDEST = 7  # pixels: wider images gain nothing
 WIDEST_1X1 = 8
@@ -194,6 +198,35 @@ def in_float32(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and type(module).forward is nn.Conv2d.forward:
             module.__class__ = Float32Conv2d
+
+
+@contextlib.contextmanager
+def muon_in_float32(device: torch.device) -> Iterator[None]:
+    """While it is open, torch's Muon multiplies in float32 what it rounds to bfloat16, on a CPU that emulates it."""
+    torchs = _muon._zeropower_via_newtonschulz
+    if device.type == "cpu" and emulated():
+        _muon._zeropower_via_newtonschulz = _newton_schulz
+    try:
+        yield
+    finally:
+        _muon._zeropower_via_newtonschulz = torchs
+
+
+def _newton_schulz(grad: Tensor, ns_coefficients: tuple[float, float, float], ns_steps: int, eps: float) -> Tensor:
+    """torch.optim's function of (rows, columns), step by step, with results as bfloat16 has them."""
+
+    def rounded(values: Tensor) -> Tensor:
+        return values.bfloat16().float()
+
+    a, b, c = ns_coefficients
+    tall = len(grad) > grad.shape[1]
+    matrix = rounded(grad.T if tall else grad)
+    matrix = rounded(matrix / rounded(matrix.norm()).clamp(min=eps))
+    for _ in range(ns_steps):
+        gram = rounded(matrix @ matrix.T)
+        update = rounded(torch.addmm(gram, gram, gram, beta=b, alpha=c))
+        matrix = rounded(torch.addmm(matrix, update, matrix, beta=a))
+    return matrix.T if tall else matrix
 
 
 def subsample_first(model: nn.Module) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from cifar_helpers.train import cpu
+
 OPTIMIZERS = ("sgd", "adam", "rmsprop", "adadelta")  # the report's
 ALL = (*OPTIMIZERS, "muon")
 SGD_MOMENTUM = 0.85  # of what Muon leaves to SGD
@@ -50,7 +52,8 @@ class Muon(torch.optim.Muon):
             for matrix, rows in zip(matrices, _matrix(gradient, like=weight).chunk(count)):
                 matrix.grad = rows
                 matrix.mul_(len(matrix) ** 0.5 / matrix.norm())
-        return super().step(closure)
+        with cpu.muon_in_float32(self.filters[0][0].device):
+            return super().step(closure)
 
 
 def _matrix(filters: Tensor, like: Tensor | None = None) -> Tensor:

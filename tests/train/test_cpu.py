@@ -4,9 +4,13 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim import _muon
 
 from cifar_helpers import models
 from cifar_helpers.train import cpu
+from cifar_helpers.train.optimizers import Muon
+
+torchs = _muon._zeropower_via_newtonschulz
 
 
 def channels_last(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -153,6 +157,36 @@ def test_in_float32_operands_and_result_are_rounded_as_by_torch(options):
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found, expected, rtol=0.01, atol=0.01)  # a unit of bfloat16's last place is 0.008
     assert (found == expected).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("shape", [(8, 27), (64, 16), (96, 96)])
+def test_newton_schulz_in_float32_is_torchs_to_bfloat16s_rounding(shape):
+    torch.manual_seed(0)
+    given = torch.randn(shape), (3.4445, -4.7750, 2.0315), 3, 1e-7
+    expected, found = torchs(*given).float(), cpu._newton_schulz(*given)
+    exact = cpu_exact(*given)
+    assert (found - exact).norm() < 1.1 * (expected - exact).norm() < 0.05 * exact.norm()
+    assert torch.equal(given[0], torch.randn(shape, generator=torch.Generator().manual_seed(0)))  # left as it was
+
+
+def cpu_exact(gradient, coefficients, steps, eps):
+    """The same in float64: odd polynomials of the singular values."""
+    left, values, right = torch.linalg.svd(gradient.double(), full_matrices=False)
+    values = values / gradient.double().norm()
+    for _ in range(steps):
+        values = sum(factor * values**power for factor, power in zip(coefficients, (1, 3, 5)))
+    return left @ torch.diag(values) @ right
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_muon_goes_through_float32_only_where_bfloat16_is_emulated(monkeypatch, emulated):
+    used = []
+    monkeypatch.setattr(cpu, "emulated", lambda: emulated)
+    monkeypatch.setattr(cpu, "_newton_schulz", lambda *given: used.append(1) or torchs(*given))
+    weight = nn.Parameter(torch.randn(4, 3, 3, 3))
+    weight.grad = torch.randn_like(weight)
+    Muon([weight], lr=0.1).step()
+    assert bool(used) == emulated and _muon._zeropower_via_newtonschulz is torchs
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ RECIPE: dict[str, Any] = dict(
 # oneDNN prepares its kernels, cost more than all others save.
 SMOKE: dict[str, Any] = dict(
     data="synthetic",
-    images=320,
-    test_images=200,
+    images=128,
+    test_images=100,
     epochs=2,
     batch_size=64,
     learning_rate=0.02,

@@ -66,7 +66,7 @@ def _measured_keep(name: str, shared: str) -> Callable[[Config], tuple[str, ...]
 
     def keep(config: Config) -> tuple[str, ...]:
         every = 5 if config.data == "synthetic" else 10 if config.images else 50  # steps
-        both = config.seed == 0 and config.model != "vgg_a_bn_noise"
+        both = config.model != "vgg_a_bn_noise"
         return tuple(f"{kind}:{every}" for kind in ((name, shared) if both else (name,)))
 
     return keep

@@ -84,7 +84,7 @@ def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
             seed=seed,
             **bn_size(profile, epochs),
         )
-        for seed in range(seeds or 1)
+        for seed in range(seeds or {"full": 5}.get(profile, 1))
         for name in ("vgg_a", "vgg_a_bn")
     ]
 

@@ -225,12 +225,12 @@ def test_weights_on_disk_give_the_accuracy_that_was_reported(run):
 
 @pytest.mark.skipif(not (data.cache_folder() / CACHE).exists(), reason="CIFAR-10 is not in the cache")
 def test_weights_that_are_there_give_their_reported_accuracy():
-    """In a process of its own, on the first 500 test images: nearly the same predictions as when it was trained."""
+    """In a process of its own, on the first 1,000 test images: nearly the same predictions as when it was trained."""
     code = """if True:
         from cifar_helpers import data, predict, train
         from cifar_helpers.data import batches
         run, cifar = predict.best(), data.load()
-        images, labels = cifar.test_images[:500], cifar.test_labels[:500]
+        images, labels = cifar.test_images[:1000], cifar.test_labels[:1000]
         plain = batches.Batches(images, labels, 100, shuffle=False, crop=0, flip=False)
         plain, _ = train.predict(run.model(), plain)
         augmented = predict.probabilities(run, images)
@@ -246,10 +246,10 @@ def test_weights_that_are_there_give_their_reported_accuracy():
     logits, labels = run.logits  # of the whole test set, without test-time augmentation
     reported = logits.argmax(1)
     assert 100 * (reported == labels).mean() == pytest.approx(run.record["test_accuracy"], abs=0.05)
-    assert (plain == reported[:500]).mean() > 0.99  # half precision, and bfloat16 in the run
+    assert (plain == reported[:1000]).mean() > 0.99  # half precision, and bfloat16 in the run
     assert (augmented == plain).mean() > 0.95
-    accuracy = 100 * (augmented == labels[:500]).mean()
-    assert accuracy == pytest.approx(run.record["test_tta_accuracy"], abs=3.0)  # three standard errors
+    accuracy = 100 * (augmented == labels[:1000]).mean()
+    assert accuracy == pytest.approx(run.record["test_tta_accuracy"], abs=2.0)  # three standard errors
 
 
 def test_the_temperature_divides_what_it_was_fitted_on(run):

@@ -81,8 +81,7 @@ def ratios(cases: Mapping[str, pd.DataFrame], normed: str, plain: str) -> pd.Dat
         case: [values[plain].median(), values[normed].median(), *ratio(values[normed].values, values[plain].values)]
         for case, values in cases.items()
     }
-    columns = ["Without", "With batch norm", "Ratio", "95 % low", "95 % high"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("Median over the steps")
+    return _table(rows)
 
 
 def seed_ratios(cases: Mapping[str, pd.DataFrame], normed: str, plain: str) -> pd.DataFrame:
@@ -98,6 +97,11 @@ def seed_ratios(cases: Mapping[str, pd.DataFrame], normed: str, plain: str) -> p
             found = paired(np.log(medians[normed]), np.log(medians[plain]))
         ends = [np.exp(found[name]) for name in ("difference", "low", "high")]
         rows[case] = [medians[plain].median(), medians[normed].median(), *ends]
+    return _table(rows)
+
+
+def _table(rows: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """What `ratios` and `seed_ratios` give: a row per case."""
     columns = ["Without", "With batch norm", "Ratio", "95 % low", "95 % high"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("Median over the steps")
 

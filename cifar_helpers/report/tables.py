@@ -79,4 +79,4 @@ def formatted(frame: pd.DataFrame, **options) -> Styler:
 
 
 def _p_value(p: float) -> str:
-    return "below 0.001" if p < 0.001 else f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -47,7 +47,7 @@ def test_a_tiny_p_value_is_not_nought(root):
     table = pd.DataFrame({"mean": [50.0, 51.0, 52.0], "p_holm": [np.nan, 0.0314, 1e-6]}, index=["a", "b", "c"])
     report.save_table(report.comparison(table, "Option"), "03_t", "full")
     text = (root / "report/generated/03_t.tex").read_text()
-    assert r"a & 50.00 & – \\" in text and r"b & 51.00 & 0.031 \\" in text and r"c & 52.00 & below 0.001 \\" in text
+    assert r"a & 50.00 & – \\" in text and r"b & 51.00 & 0.031 \\" in text and r"c & 52.00 & < 0.001 \\" in text
 
 
 def test_numbers_become_macros(root):

@@ -166,3 +166,8 @@ def same_and_other(maps: Tensor, others: Tensor) -> pd.DataFrame:
     table = similarity(maps, others)
     apart = pd.DataFrame(table).mask(np.eye(len(table), dtype=bool))
     return pd.DataFrame({"same": table.diagonal(), "other": apart.mean(axis=1)})
+
+
+def excess(alike: pd.DataFrame) -> pd.DataFrame:
+    """`same` minus `other`, for tables of `same_and_other` side by side: columns (part, "same") and (part, "other")."""
+    return alike.xs("same", axis=1, level=1) - alike.xs("other", axis=1, level=1)

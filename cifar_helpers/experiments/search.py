@@ -16,6 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pandas as pd
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -158,6 +159,23 @@ def importance(study: optuna.Study) -> pd.Series:
     shares = pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator), name="importance")
     # Optuna gives equal shares in the order of a set, which changes from process to process
     return shares.sort_index().sort_values(ascending=False, kind="stable")
+
+
+def importance_by_chance(study: optuna.Study, shuffles: int) -> pd.DataFrame:
+    """`importance` where settings and accuracies have nothing to do with each other: a row per shuffle of accuracies.
+
+    NaN for a parameter that a shuffle gives no share.
+    """
+    ended = study.get_trials(states=(TrialState.COMPLETE,))
+    accuracies = np.array([trial.value for trial in ended], dtype=float)
+    rows = []
+    for seed in range(shuffles):
+        for trial, accuracy in zip(ended, np.random.default_rng(seed).permutation(accuracies)):
+            trial.value = float(accuracy)
+        by_chance = optuna.create_study(direction="maximize")
+        by_chance.add_trials(ended)
+        rows.append(importance(by_chance))
+    return pd.DataFrame(rows).reset_index(drop=True)
 
 
 def best(study: optuna.Study, base: Config) -> Config:

@@ -22,6 +22,7 @@ FONT = {  # what the report's font has beside ASCII: Latin-1, Latin Extended-A, 
 }
 # Letters that LaTeX draws as one (-- as a dash, << as a quotation mark), and what a line of a table may not begin with.
 JOINED = re.compile(r"(?<=[-<>,'`!?])(?=[-<>,'`])|^(?=[\[*])")
+NEGATIVE = re.compile(r"(?<![^\s\[({])-(?=\d)")  # a hyphen before a number and behind nothing, a space or a bracket
 
 
 def escape(text: str) -> str:
@@ -30,6 +31,11 @@ def escape(text: str) -> str:
     What the font does not have is written by its number, `U+4E2D`.
     """
     return JOINED.sub("{}", "".join(map(_escaped, unicodedata.normalize("NFC", text))))
+
+
+def minus(text: str) -> str:
+    """LaTeX's text with a minus sign in the place of the hyphen before each negative number."""
+    return NEGATIVE.sub("$-$", text)
 
 
 def _escaped(character: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 
 from cifar_helpers.report import generated
-from cifar_helpers.report.latex import escape
+from cifar_helpers.report.latex import escape, minus
 
 
 def save_numbers(numbers: Mapping[str, str | int | float], name: str, profile: str) -> None:
@@ -23,7 +23,7 @@ def macros(numbers: Mapping[str, str | int | float]) -> str:
     for name in numbers:
         if not re.fullmatch("[A-Za-z]+", name):
             raise ValueError(f"{name!r} cannot be a LaTeX macro: letters only, so write Eighteen for 18")
-    return "\n".join(rf"\newcommand{{\{name}}}{{{escape(_text(value))}}}" for name, value in numbers.items())
+    return "\n".join(rf"\newcommand{{\{name}}}{{{minus(escape(_text(value)))}}}" for name, value in numbers.items())
 
 
 def _text(value: str | int | float) -> str:

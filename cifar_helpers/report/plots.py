@@ -50,7 +50,15 @@ GROUPS = (
     ("one_cycle", "constant", "multi_step", "cosine", "linear"),
     ("ResNet18", "ResNeXt50_32x4d", "DPN26", "DLA", "DenseNet121"),
     ("VGG-A", "VGG-A with batch norm", "VGG-A with noisy batch norm"),
-    ("Grad-CAM", "random", "centred blob", "integrated gradients", "guided backpropagation", "occlusion"),
+    (
+        "Grad-CAM",
+        "random",
+        "centred blob",
+        "integrated gradients",
+        "guided backpropagation",
+        "occlusion",
+        "other image",
+    ),
 )
 
 

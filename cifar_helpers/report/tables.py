@@ -8,7 +8,7 @@ from pandas.api.types import is_numeric_dtype
 from pandas.io.formats.style import Styler
 
 from cifar_helpers.report import generated
-from cifar_helpers.report.latex import escape
+from cifar_helpers.report.latex import escape, minus
 
 COMPARISON = {
     "rate": "Rate",
@@ -53,12 +53,13 @@ def comparison(table: pd.DataFrame, what: str) -> pd.DataFrame:
     return table[shown].rename(columns=COMPARISON).rename_axis(what).reset_index()
 
 
-def tabular(frame: pd.DataFrame, column_format: str | None = None, **options) -> str:
-    """The frame as a tabular; see save_table."""
+def tabular(frame: pd.DataFrame, column_format: str | None = None, long_caption: str = "", **options) -> str:
+    """The frame as a tabular; see save_table. With a `long_caption`, which is LaTeX, it is a longtable."""
     numbered = isinstance(frame.index, pd.RangeIndex)
     style = formatted(escaped(frame, escape), **options)
     style = style.hide(axis="index") if numbered else style
-    return style.to_latex(hrules=True, column_format=column_format)
+    long = dict(environment="longtable", caption=long_caption) if long_caption else {}
+    return minus(style.to_latex(hrules=True, column_format=column_format, **long))
 
 
 def escaped(frame: pd.DataFrame, escape: Callable[[str], str]) -> pd.DataFrame:

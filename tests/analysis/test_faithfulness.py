@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -235,7 +236,11 @@ def test_the_same_maps_are_alike_and_reversed_ones_are_not():
     assert np.allclose(faithfulness.similarity(maps, maps).diagonal(), 1)
     assert np.allclose(faithfulness.similarity(maps, 3 * maps**3 + 1).diagonal(), 1)  # only the ranks count
     assert np.allclose(faithfulness.similarity(maps, -maps).diagonal(), -1)
-    assert abs(faithfulness.same_and_other(maps, maps)["other"]).max() < 0.2
+    both = faithfulness.same_and_other(maps, maps)
+    assert abs(both["other"]).max() < 0.2
+    excess = faithfulness.excess(pd.concat({"none": both, "half": both / 2}, axis=1))
+    assert list(excess) == ["none", "half"] and np.allclose(excess["none"], 1 - both["other"])
+    assert np.allclose(excess["half"], excess["none"] / 2)
 
 
 def test_each_row_is_one_map_against_each_other():

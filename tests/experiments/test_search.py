@@ -386,6 +386,15 @@ def test_importance_finds_the_parameter_that_matters():
     assert (shares.drop("crop") < 0.1).all()
 
 
+def test_importance_by_chance_shuffles_accuracies_and_leaves_the_study_as_it_is():
+    study = made(*spread([(50.0 + 5 * crop + i, {"crop": crop}) for i in range(5) for crop in (0, 4)]))
+    before = [trial.value for trial in study.trials]
+    by_chance = search.importance_by_chance(study, 3)
+    assert by_chance.shape[0] == 3 and set(by_chance) == set(search.importance(study).index)
+    assert by_chance.equals(search.importance_by_chance(study, 3)) and by_chance["crop"].nunique() > 1
+    assert [trial.value for trial in study.trials] == before
+
+
 def test_importance_of_equal_parameters_is_in_alphabetical_order(monkeypatch):
     """Optuna's own order of equal shares is that of a set: it changes with the hash seed of the process."""
     equal = {"schedule": 0.25, "crop": 0.5, "optimizer": 0.25}

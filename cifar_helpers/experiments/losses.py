@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from cifar_helpers import records
-from cifar_helpers.experiments.baseline import RATES, ablation, each_seed, rates, with_logits
+from cifar_helpers.experiments.baseline import RATES, ablation, each_seed, rates, ten_epochs, with_logits
 from cifar_helpers.experiments.choices import best_rates
 from cifar_helpers.experiments.registry import experiment
 from cifar_helpers.train import Config
@@ -34,8 +34,12 @@ def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), 
 
 @experiment(keep=with_logits)
 def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0, seeds: int = 0):
-    """Each loss at the learning rate that did best in `loss_rates`."""
-    base = ablation(profile, epochs)
+    """Each loss at the learning rate that did best in `loss_rates`.
+
+    On the full profile they train for ten epochs, at rates chosen after three. For cross-entropy, `ten_epoch_rates`
+    chose the same one, so its runs are those of the baseline.
+    """
+    base = ten_epochs(profile, epochs)
     best = best_rates(loss_rates(profile, names, epochs), "loss", "loss_rates", profile)
     return each_seed([replace(base, loss=name, learning_rate=best[name]) for name in names], profile, seeds)
 

@@ -50,6 +50,7 @@ from cifar_helpers.experiments.losses import (
     overfitting,
     overfitting_strengths,
     regularisations,
+    ten_epoch_loss_rates,
 )
 from cifar_helpers.experiments.optimizers import optimizer_rates, optimizers, schedules, ten_epoch_rates
 from cifar_helpers.experiments.components import components

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from cifar_helpers import records
-from cifar_helpers.experiments.baseline import RATES, ablation, each_seed, rates, with_logits
+from cifar_helpers.experiments.baseline import RATES, ablation, each_seed, rates, ten_epochs, with_logits
 from cifar_helpers.experiments.choices import best_rates
 from cifar_helpers.experiments.registry import experiment
 from cifar_helpers.train import Config
@@ -32,11 +32,29 @@ def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), 
     return [config for name in names for config in rates(replace(base, loss=name), tried[name], profile)]
 
 
+TEN_EPOCH_RATES = {  # around the best of `loss_rates`, most of them lower, as a longer training prefers
+    "cross_entropy": RATES["sgd"],
+    "mse": (0.3, 0.5, 0.7),
+    "bce_with_logits": (0.3, 0.5, 1.0),
+}
+
+
+@experiment
+def ten_epoch_loss_rates(profile: str, names=tuple(TEN_EPOCH_RATES)) -> list[Config]:
+    """The learning rate of each loss in ten epochs, on the validation split; smaller profiles have `loss_rates`."""
+    if profile != "full":
+        return loss_rates(profile, names)
+    base = ten_epochs(profile)
+    tried = {name: TEN_EPOCH_RATES.get(name, RATES["sgd"]) for name in names}
+    return [config for name in names for config in rates(replace(base, loss=name), tried[name], profile)]
+
+
 @experiment(keep=with_logits)
 def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0, seeds: int = 0):
-    """Each loss at the learning rate that did best in `loss_rates`."""
-    base = ablation(profile, epochs)
-    best = best_rates(loss_rates(profile, names, epochs), "loss", "loss_rates", profile)
+    """Each loss at the learning rate that did best in `ten_epoch_loss_rates`, or for other epochs in `loss_rates`."""
+    base = ten_epochs(profile, epochs)
+    sweep = loss_rates(profile, names, epochs) if epochs else ten_epoch_loss_rates(profile, names)
+    best = best_rates(sweep, "loss", "loss_rates" if epochs else "ten_epoch_loss_rates", profile)
     return each_seed([replace(base, loss=name, learning_rate=best[name]) for name in names], profile, seeds)
 
 

@@ -51,10 +51,9 @@ def ten_epoch_loss_rates(profile: str, names=tuple(TEN_EPOCH_RATES)) -> list[Con
 
 @experiment(keep=with_logits)
 def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0, seeds: int = 0):
-    """Each loss at the learning rate that did best in `ten_epoch_loss_rates`, or for other epochs in `loss_rates`."""
-    base = ten_epochs(profile, epochs)
-    sweep = loss_rates(profile, names, epochs) if epochs else ten_epoch_loss_rates(profile, names)
-    best = best_rates(sweep, "loss", "loss_rates" if epochs else "ten_epoch_loss_rates", profile)
+    """Each loss at the learning rate that did best in `loss_rates`."""
+    base = ablation(profile, epochs)
+    best = best_rates(loss_rates(profile, names, epochs), "loss", "loss_rates", profile)
     return each_seed([replace(base, loss=name, learning_rate=best[name]) for name in names], profile, seeds)
 
 

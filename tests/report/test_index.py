@@ -96,11 +96,12 @@ def test_every_number_of_the_report_is_written_and_every_one_that_is_written_is_
 
 def test_every_generated_file_is_used():
     tables = {file.name.removesuffix(".tex") for file in GENERATED.glob("*.tex")}
-    tables -= {name for name in tables if re.fullmatch(r"\d\d_numbers|experiments", name)}
+    tables -= {name for name in tables if re.fullmatch(r"\d\d_numbers|experiments|conclusions", name)}
     further = {name.split(".")[0] for name in tables if name.endswith(".table")}
     in_text = set(re.findall(r"\\(?:resulttable|tablefloat)\{(\w+)\}", TEX))
     assert {name for name in tables if "." not in name} == in_text | further
-    assert r"\generatedFolder/experiments" in TEX and (GENERATED / "experiments.tex").exists()
+    for name in ("experiments", "conclusions"):
+        assert rf"\input{{\generatedFolder/{name}}}" in TEX and (GENERATED / f"{name}.tex").exists()
     rest = {file.name for file in GENERATED.iterdir() if file.suffix != ".tex"}
     assert all(re.fullmatch(r"\d\d_conclusions\.csv|\d\d_\w+\.sha256", name) for name in rest)
 

@@ -100,8 +100,8 @@ def test_every_generated_file_is_used():
     further = {name.split(".")[0] for name in tables if name.endswith(".table")}
     in_text = set(re.findall(r"\\(?:resulttable|tablefloat)\{(\w+)\}", TEX))
     assert {name for name in tables if "." not in name} == in_text | further
-    for name in ("experiments", "conclusions"):
-        assert rf"\input{{\generatedFolder/{name}}}" in TEX and (GENERATED / f"{name}.tex").exists()
+    for name, place in {"experiments": r"\generatedFolder/experiments", "conclusions": r"\conclusionstable{"}.items():
+        assert place in TEX and (GENERATED / f"{name}.tex").exists()
     rest = {file.name for file in GENERATED.iterdir() if file.suffix != ".tex"}
     assert all(re.fullmatch(r"\d\d_conclusions\.csv|\d\d_\w+\.sha256", name) for name in rest)
 

@@ -32,7 +32,7 @@ def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), 
     return [config for name in names for config in rates(replace(base, loss=name), tried[name], profile)]
 
 
-TEN_EPOCH_RATES = {  # around the best of `loss_rates`, most of them lower, as a longer training prefers
+TEN_EPOCH_LOSS_RATES = {  # around the best of `loss_rates`, most of them lower, as a longer training prefers
     "cross_entropy": RATES["sgd"],
     "mse": (0.3, 0.5, 0.7),
     "bce_with_logits": (0.3, 0.5, 1.0),
@@ -40,12 +40,12 @@ TEN_EPOCH_RATES = {  # around the best of `loss_rates`, most of them lower, as a
 
 
 @experiment
-def ten_epoch_loss_rates(profile: str, names=tuple(TEN_EPOCH_RATES)) -> list[Config]:
+def ten_epoch_loss_rates(profile: str, names=tuple(TEN_EPOCH_LOSS_RATES)) -> list[Config]:
     """The learning rate of each loss in ten epochs, on the validation split; smaller profiles have `loss_rates`."""
     if profile != "full":
         return loss_rates(profile, names)
     base = ten_epochs(profile)
-    tried = {name: TEN_EPOCH_RATES.get(name, RATES["sgd"]) for name in names}
+    tried = {name: TEN_EPOCH_LOSS_RATES.get(name, RATES["sgd"]) for name in names}
     return [config for name in names for config in rates(replace(base, loss=name), tried[name], profile)]
 
 

@@ -51,6 +51,7 @@ from cifar_helpers.experiments.losses import (
     overfitting_strengths,
     regularisations,
     ten_epoch_loss_rates,
+    ten_epoch_losses,
 )
 from cifar_helpers.experiments.optimizers import optimizer_rates, optimizers, schedules, ten_epoch_rates
 from cifar_helpers.experiments.components import components

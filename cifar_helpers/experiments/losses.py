@@ -57,6 +57,19 @@ def losses_tuned(profile: str, names=("cross_entropy", "mse", "bce_with_logits")
     return each_seed([replace(base, loss=name, learning_rate=best[name]) for name in names], profile, seeds)
 
 
+@experiment(keep=with_logits)
+def ten_epoch_losses(profile: str, names=tuple(TEN_EPOCH_LOSS_RATES), seeds: int = 0) -> list[Config]:
+    """Each loss for ten epochs, at the rate that did best in `ten_epoch_loss_rates`; smaller profiles: `losses_tuned`.
+
+    Cross-entropy's runs are the baseline's.
+    """
+    if profile != "full":
+        return losses_tuned(profile, names, seeds=seeds)
+    best = best_rates(ten_epoch_loss_rates(profile, names), "loss", "ten_epoch_loss_rates", profile)
+    configs = [replace(ten_epochs(profile), loss=name, learning_rate=best[name]) for name in names]
+    return each_seed(configs, profile, seeds)
+
+
 STRENGTHS: dict[str, list[dict[str, Any]]] = {  # of each regularisation, tried on validation images
     "L2": [dict(weight_decay=value) for value in (5e-4, 2e-3, 5e-3, 1e-2, 2e-2)],
     "L1": [dict(l1=value) for value in (1e-5, 1e-4)],

@@ -117,6 +117,7 @@ def test_a_line_registers_an_experiment_and_train_without_names_takes_it(results
 def test_sweeps_come_before_what_reads_them():
     order = list(experiments.EXPERIMENTS)
     assert order.index("loss_rates") < order.index("losses_tuned")
+    assert order.index("ten_epoch_loss_rates") < order.index("ten_epoch_losses")
     assert order.index("optimizer_rates") < order.index("optimizers")
     assert order.index("overfitting_strengths") < order.index("overfitting")
 
@@ -155,7 +156,7 @@ def test_no_training_is_begun_twice_for_what_another_experiment_keeps(profile):
     """Experiments in their order: whoever asks first asks for all, so that one training serves all."""
     asked = {}
     for name in experiments.EXPERIMENTS:
-        if name in ("losses_tuned", "optimizers", "search_best"):  # which need the records of a sweep
+        if name in ("losses_tuned", "ten_epoch_losses", "optimizers", "search_best"):  # which need the records of a sweep
             continue
         for config in experiments.configs(name, profile):
             keep = set(registry.keep_of(experiments.KEEP[name], config))

@@ -13,11 +13,13 @@ from torch import Tensor
 def overlay(axis: Axes, picture: np.ndarray, heat: Tensor, text: str = "") -> AxesImage:
     """Draw a map (32, 32) over the grey version of a picture (32, 32, 3); returns the map's image, for a colour bar.
 
-    The map is drawn as a share of its own highest value. One without positive values is dark everywhere.
+    The map is drawn as a share of its own highest value. One without positive values is dark and says "empty".
     """
     axis.imshow(picture.mean(-1), cmap="gray", vmin=0, vmax=255)
     axis.set_title(text, fontsize=9.5, pad=3)
     axis.set_axis_off()
+    if heat.max() <= 0:
+        axis.text(15.5, 15.5, "empty", color="white", ha="center", va="center", fontsize=9.5)
     shares = heat / heat.max().clamp(min=1e-12)
     return axis.imshow(shares.numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.6)
 

@@ -50,14 +50,12 @@ GROUPS = (
     ("one_cycle", "constant", "multi_step", "cosine", "linear"),
     ("ResNet18", "ResNeXt50_32x4d", "DPN26", "DLA", "DenseNet121"),
     ("VGG-A", "VGG-A with batch norm", "VGG-A with noisy batch norm"),
+    # methods and orders of pixels: none in a colour of the networks, which stand beside them
     (
-        "Grad-CAM",
-        "random",
-        "centred blob",
-        "integrated gradients",
-        "guided backpropagation",
-        "occlusion",
-        "other image",
+        *5 * GAP,
+        *("other image", "occlusion", "random", *GAP, "centred blob"),
+        *5 * GAP,
+        *("integrated gradients", *2 * GAP, "Grad-CAM", "guided backpropagation"),
     ),
 )
 
@@ -121,7 +119,11 @@ def seed_bands(
     the highest seed. `histories`: option -> the history of each seed, which may have ended early.
     """
     rows, columns = (len(quantities) + 1) // 2, min(2, len(quantities))
-    figure, axes = plt.subplots(rows, columns, figsize=(8, 2.7 * rows), layout="constrained", squeeze=False)
+    whats = [quantity.rsplit("_", 1)[-1] for quantity in quantities]
+    scale = "row" if whats[::2] == whats[1::2] else "none"  # training and test images side by side need one scale
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(8, 2.7 * rows), layout="constrained", squeeze=False, sharey=scale
+    )
     for axis, quantity in zip(axes.flat, quantities):
         for option, seeds in histories.items():
             values = pd.concat([history.set_index("epoch")[quantity] for history in seeds], axis=1)

@@ -156,7 +156,12 @@ def test_no_training_is_begun_twice_for_what_another_experiment_keeps(profile):
     """Experiments in their order: whoever asks first asks for all, so that one training serves all."""
     asked = {}
     for name in experiments.EXPERIMENTS:
-        if name in ("losses_tuned", "ten_epoch_losses", "optimizers", "search_best"):  # which need the records of a sweep
+        if name in (
+            "losses_tuned",
+            "ten_epoch_losses",
+            "optimizers",
+            "search_best",
+        ):  # which need the records of a sweep
             continue
         for config in experiments.configs(name, profile):
             keep = set(registry.keep_of(experiments.KEEP[name], config))

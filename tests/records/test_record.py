@@ -507,7 +507,12 @@ def test_unknown_names_list_the_choices(monkeypatch):
 
 @pytest.mark.parametrize("profile", experiments.PROFILES)
 def test_every_experiment_has_configs_in_every_profile(profile):
-    read_others = {"losses_tuned", "ten_epoch_losses", "optimizers", "search_best"}  # the records of a sweep or of the search
+    read_others = {
+        "losses_tuned",
+        "ten_epoch_losses",
+        "optimizers",
+        "search_best",
+    }  # the records of a sweep or of the search
     for name in set(experiments.EXPERIMENTS) - read_others:
         configs = experiments.configs(name, profile)
         assert configs and len({c.hash for c in configs}) == len(configs)

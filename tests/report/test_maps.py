@@ -20,6 +20,7 @@ def test_a_map_is_drawn_in_shares_of_its_highest_value():
     for values, expected in ((heat, heat / 8), (torch.zeros(32, 32), torch.zeros(32, 32))):
         drawn = maps.overlay(plt.figure().subplots(), np.zeros((32, 32, 3)), values)
         assert np.allclose(drawn.get_array(), expected)
+        assert [text.get_text() for text in drawn.axes.texts] == ([] if expected.any() else ["empty"])
 
 
 def test_a_sheet_has_a_line_per_picture_and_a_column_per_label():

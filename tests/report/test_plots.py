@@ -56,6 +56,23 @@ def test_band_reaches_from_the_lowest_to_the_highest_seed_and_runs_may_end_early
     plt.close(figure)
 
 
+def test_training_and_test_images_side_by_side_have_one_scale():
+    both = {"relu": [history(2, 1).assign(train_accuracy=[10.0, 90.0])]}
+    figure = plots.seed_bands(both, ("train_accuracy", "test_accuracy"))
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim() and figure.axes[0].get_ylim()[1] > 90
+    loss, accuracy = plots.seed_bands(both, ("train_loss", "test_accuracy")).axes
+    assert not loss.get_shared_y_axes().joined(loss, accuracy)
+    plt.close("all")
+
+
+def test_what_is_drawn_beside_the_networks_has_none_of_their_colours():
+    networks, methods = plots.GROUPS[4], [name for name in plots.GROUPS[6] if name]
+    assert "ResNet18" in networks and "Grad-CAM" in methods
+    assert not {plots.style(n)["color"] for n in networks} & {plots.style(m)["color"] for m in methods}
+    drawn_together = ("Grad-CAM", "other image", "random", "centred blob"), methods[-3:]
+    assert all(len({plots.style(name)["color"] for name in names}) == len(names) for names in drawn_together)
+
+
 def test_any_column_of_a_history_can_be_drawn_alone():
     rates = history(3, 1).assign(learning_rate=[0.1, 0.05, 0.0])
     figure = plots.seed_bands({"sgd": [rates]}, ("learning_rate",))

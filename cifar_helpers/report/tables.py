@@ -56,10 +56,23 @@ def comparison(table: pd.DataFrame, what: str) -> pd.DataFrame:
 def tabular(frame: pd.DataFrame, column_format: str | None = None, long_caption: str = "", **options) -> str:
     """The frame as a tabular; see save_table. With a `long_caption`, which is LaTeX, it is a longtable."""
     numbered = isinstance(frame.index, pd.RangeIndex)
-    style = formatted(escaped(frame, escape), **options)
+    frame = escaped(frame, escape)
+    style = formatted(frame, **options).format_index(lambda name: _two_lines(str(name), frame[name]), axis="columns")
     style = style.hide(axis="index") if numbered else style
     long = dict(environment="longtable", caption=long_caption) if long_caption else {}
     return minus(style.to_latex(hrules=True, column_format=column_format, **long))
+
+
+def _two_lines(heading: str, column: pd.Series) -> str:
+    """A long heading over shorter cells, broken at the space that makes it narrowest: else the table is too wide."""
+    numbers = is_numeric_dtype(column)
+    widest = 12 if numbers else max([12, *column.astype(str).map(len)])
+    if len(heading.replace("\\", "")) <= widest or " " not in heading:
+        return heading
+    words = heading.split()
+    lines = [(" ".join(words[:n]), " ".join(words[n:])) for n in range(1, len(words))]
+    first, second = min(lines, key=lambda pair: max(map(len, pair)))
+    return rf"\shortstack[{'r' if numbers else 'l'}]{{{first}\\{second}}}"
 
 
 def escaped(frame: pd.DataFrame, escape: Callable[[str], str]) -> pd.DataFrame:

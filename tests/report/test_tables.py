@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cifar_helpers import report
+from cifar_helpers.report.tables import tabular
 
 
 def test_table_is_escaped_and_rounded(root):
@@ -21,6 +22,21 @@ def test_index_and_whole_numbers_with_gaps_are_shown(root):
     report.save_table(frame, "02_t", "full", thousands=",")
     text = (root / "report/generated/02_t.tex").read_text()
     assert r"a\_b & 1,234 \\" in text and r"c & – \\" in text and r"of\_what" in text
+
+
+def test_a_long_heading_over_short_cells_stands_in_two_lines():
+    cells = {
+        "Network": ["DLA"],
+        "against other image": ["better"],
+        "Untrained, rises in": [4],
+        "a longer claim": ["it holds"],
+    }
+    head = tabular(pd.DataFrame(cells | {"as long as it": ["as long as it"], 2015: [1]})).splitlines()[2]
+    lines = (
+        r"\shortstack[l]{against\\other image} & \shortstack[r]{Untrained,\\rises in} & \shortstack[l]{a longer\\claim}"
+    )
+    assert head == rf"Network & {lines} & as long as it & 2015 \\"
+    assert tabular(pd.DataFrame({"no row at all": []})).count("shortstack") == 1
 
 
 def test_comparison_has_the_columns_it_knows_under_their_titles(root):

@@ -116,7 +116,7 @@ def _train_experiment(name: str, profile: str, device: str | None, executor: Exe
 
     configs, said = experiments.configs(name, profile), set()
     titles = _titles(f"{profile} {name}", configs)
-    lacking = {config.hash for config in experiments.missing(name, profile, configs)}
+    lacking = {config.hash for config in experiments.missing(name, profile, configs, keep)}
     done = len(configs) - len(lacking)
     shown = progress.bar(len(configs), f"{profile} {name}", executor is not None, initial=done, unit="run")
 

@@ -1,9 +1,11 @@
 """How sure a comparison is: means over seeds, and differences in pairs with their confidence interval.
 
-Two options are compared seed by seed. The interval is Student's for the mean of the paired differences d_1 ... d_n,
+Two options are compared seed by seed. The interval of one planned comparison (`paired`) is Student's for the mean of
+the differences d_1 ... d_n,
     mean(d) -+ t(n - 1) sd(d) / sqrt(n),
-(Student 1908; scipy.stats.ttest_rel). It assumes normally distributed differences and
-generalises over seeds, not over images. With three seeds t is 4.3, so only a steady difference shows.
+(Student 1908; scipy.stats.ttest_rel). With three seeds t is 4.3, so only a steady difference shows. For all options of
+an experiment (`family`), the variance is pooled over them. Both assume normally distributed differences and generalise
+over seeds, not over images.
 """
 
 from collections.abc import Callable, Iterable

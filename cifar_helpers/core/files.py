@@ -10,6 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+# disk full, quota reached, no permission, read-only, medium damaged, file too large
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG)
+
 
 @contextlib.contextmanager
 def lock(path: Path, waiting: str = "") -> Iterator[None]:
@@ -57,6 +60,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
+        if error.errno not in UNWRITABLE:  # of what was written, as a file that it reads and that is not there
+            raise
         raise unwritten(f"the file {path}", error) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -72,10 +77,6 @@ def checksum(file: Path) -> str:
     """The file's line as `sha256sum` writes it and `sha256sum -c` checks it."""
     with file.open("rb") as opened:
         return f"{hashlib.file_digest(opened, 'sha256').hexdigest()}  {file.name}"
-
-
-# disk full, quota reached, no permission, read-only, medium damaged, file too large
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
 def unwritten(what: str, error: Exception, then: str = "give the same command again") -> OSError:

@@ -32,7 +32,7 @@ def register(known: dict[str, Callable], function: Callable, kind: str, reserved
 
 
 def place(function: Callable) -> str:
-    """File and line of a function: resnet.py:80."""
+    """File and line of a function: /.../models/resnet.py:80."""
     code = function.__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
 

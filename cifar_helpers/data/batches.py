@@ -108,7 +108,7 @@ class Batches:
             "row": draw(32),
             "column": draw(32),
         }
-        if self.alternate:
+        if self.alternate and self.flip:
             first = torch.randint(2, (count,), generator=torch.Generator().manual_seed(self.seed))
             draws["flip"] = (first[draws["index"]] + number) % 2
         return draws

@@ -85,7 +85,7 @@ def with_logits(config: Config) -> tuple[str, ...]:
 
 
 def label(config: Config, baseline: Config) -> str:
-    """What sets a config apart from the baseline, for a reader: "hidden (256, 128)"; "baseline" where nothing does."""
+    """What sets a config apart from the baseline, for a reader: "hidden 256, 128"; "baseline" where nothing does."""
     fields = (field.name for field in dataclasses.fields(Config) if field.name != "seed")
     pairs = {field: (getattr(config, field), getattr(baseline, field)) for field in fields}
     return ", ".join(_difference(field, *pair) for field, pair in pairs.items() if pair[0] != pair[1]) or "baseline"
@@ -104,11 +104,7 @@ def _difference(field: str, value, usual) -> str:
         case "schedule":
             return schedule_label(value).split("@")[0]
         case "weight_decay":
-            return "L2" if value else "no L2"
-        case "l1":
-            return "L1"
+            return f"L2 {value:g}" if value else "no L2"
         case "learning_rate":
             return f"rate {value:g}"
-        case "label_smoothing":
-            return "label smoothing"
     return f"{field} {value}".replace("_", " ")

@@ -22,8 +22,8 @@ def losses(profile: str, names=tuple(LOSSES), epochs: int = 0, seeds: int = 0) -
 def loss_rates(profile: str, names=("cross_entropy", "mse", "bce_with_logits"), epochs: int = 0) -> list[Config]:
     """The learning rate of each loss, on the validation split.
 
-    Ten times higher for those but cross-entropy: they are means over the ten classes, so their gradients are smaller.
-    The squared error falls off steeply on both sides of its best rate, so on the full profile it has a finer grid.
+    Up to ten times higher for those but cross-entropy: they are means over the ten classes, so their gradients are
+    smaller. The squared error falls off steeply on both sides of its best rate, so on full it has a finer grid.
     """
     base = ablation(profile, epochs)
     tried = {name: RATES["sgd"] if name == "cross_entropy" else (*RATES["sgd"], 3.0, 10.0) for name in names}

@@ -18,12 +18,7 @@ KEEP: dict[str, Keep] = {}
 # other folders of runs/
 RESERVED = {"search": "the folder of the search's runs", "single": "the folder of runs that belong to no experiment"}
 # of the full profile only: smaller ones show or train what their notebooks need, or nothing of the kind
-FULL_ONLY = (
-    "fast_ablation",
-    "overfitting_strengths",
-    "search_best",
-    "table_1_head_rate",
-)
+FULL_ONLY = ("fast_ablation", "overfitting_strengths", "search_best", "table_1_head_rate")
 
 
 def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep = ()):
@@ -67,14 +62,13 @@ def get_all(
         FileNotFoundError: a notebook that writes for the report asks for a run of `full` that has no record.
     """
     profile = profile_of(profile)
-
-    def all_kept(config: Config) -> tuple[str, ...]:
-        return (*keep_of(KEEP.get(name, ()), config), *keep_of(keep, config))
-
     wanted = _configs(name, profile, configs)
-    if profile == "full" and os.environ.get(PUBLISH):
-        _refuse_to_train(name, [config for config in wanted if records.find(config, profile, all_kept(config)) is None])
-    return records.get_all(wanted, name, profile, device, executor, all_kept)
+    if profile == "full" and os.environ.get(PUBLISH) and (lacking := missing(name, profile, wanted, keep)):
+        raise FileNotFoundError(  # `make report` promises to train nothing: that would be hours, without progress
+            f"{_names(lacking)} of {name} has no record, and the report's notebooks train nothing at full size: "
+            f"python -m cifar_helpers train {name} --profile full"
+        )
+    return records.get_all(wanted, name, profile, device, executor, functools.partial(_kept, name, keep))
 
 
 def recorded(
@@ -99,20 +93,17 @@ def recorded(
     return get_all(name, profile, configs=[config for config in wanted if config not in lacking])
 
 
-def missing(name: str, profile: str | None = None, configs: Sequence[Config] | None = None) -> list[Config]:
-    """The configs of an experiment that have no record with all that the experiment keeps."""
-    profile, keep = profile_of(profile), KEEP.get(name, ())
+def missing(
+    name: str, profile: str | None = None, configs: Sequence[Config] | None = None, keep: Keep = ()
+) -> list[Config]:
+    """The configs of an experiment that have no record with all that the experiment keeps, and `keep`."""
+    profile = profile_of(profile)
     wanted = _configs(name, profile, configs)
-    return [config for config in wanted if records.find(config, profile, keep_of(keep, config)) is None]
+    return [config for config in wanted if records.find(config, profile, _kept(name, keep, config)) is None]
 
 
-def _refuse_to_train(name: str, lacking: Sequence[Config]) -> None:
-    """`make report` promises to train nothing: at full size that would be hours, without a line of progress."""
-    if lacking:
-        raise FileNotFoundError(
-            f"{_names(lacking)} of {name} has no record, and the report's notebooks train nothing at full size: "
-            f"python -m cifar_helpers train {name} --profile full"
-        )
+def _kept(name: str, keep: Keep, config: Config) -> tuple[str, ...]:
+    return (*keep_of(KEEP.get(name, ()), config), *keep_of(keep, config))
 
 
 def _names(wanted: Sequence[Config]) -> str:

@@ -10,6 +10,7 @@ from cifar_helpers.train import Config
 from cifar_helpers.train.schedules import label as schedule_label
 
 USUAL = Config("resnet18")  # a field that all runs have at its default is not worth a word
+EVALUATED = {"test": "the test", "validation": "validation"}
 WORDS = {  # of fields that are named where they differ from the default
     "activation": "{}",
     "hidden": "hidden layers of {}",
@@ -45,7 +46,7 @@ def settings(runs: Iterable[Run | Config]) -> str:
         _optimizer(of),
         *(words.format(_text(of[name][0])) for name, words in WORDS.items() if _worth_saying(of, name)),
         _several(of["seed"], "seed", count=True),
-        {"test": "accuracy on the test images", "validation": "accuracy on validation images"}[of["evaluate"][0]],
+        f"accuracy on {' or '.join(EVALUATED[each] for each in of['evaluate'])} images",
     ]
     differ = [name.replace("_", " ") for name, values in of.items() if len(values) > 1 and name != "seed"]
     return "; ".join(parts) + (f". The runs differ in: {', '.join(differ)}." if differ else ".")
@@ -93,7 +94,7 @@ def _worth_saying(of: dict[str, list], name: str) -> bool:
 
 def _several(values: Sequence, what: str, count: bool = False) -> str:
     """`3 epochs`, `1 or 3 epochs`; with `count`, how many values there are: `3 seeds`."""
-    number = len(values) if count else values[-1]
+    number = len(values) if count else max(values)
     return (f"{number}" if count else _listed(values)) + f" {what}{'s' * (number != 1)}"
 
 

@@ -11,7 +11,7 @@ from .network import FAMILIES, TITLES, Network, fingerprint, initialise, replace
 for found in pkgutil.iter_modules(__path__):  # every file of this folder may hold networks, see network.family
     importlib.import_module(f"{__name__}.{found.name}")
 
-NAMES = tuple(FAMILIES)
+NAMES = FAMILIES.keys()
 
 
 def build(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .network import Parts, family, scaled
 
 
-class Whitening(nn.Conv2d):
+class WhiteningConv(nn.Conv2d):
     """2x2 patches of 3 channels to 24 features without correlation: each eigenvector of the patches' covariance
     over the root of its eigenvalue, and its negative, so that an activation loses nothing. Never trained.
     """
@@ -64,7 +64,7 @@ def parts(first: nn.Conv2d, width: float) -> Parts:
 
 @family("FastCNN")
 def fast_cnn(width: float) -> Parts:
-    return parts(Whitening(), width)
+    return parts(WhiteningConv(), width)
 
 
 @family("FastCNN, first layer learned")

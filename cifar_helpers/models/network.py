@@ -105,6 +105,9 @@ class Shift(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
 
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         return x + self.bias[:, None, None].to(x.dtype)  # autocast's bfloat16 stays bfloat16
 
@@ -120,10 +123,10 @@ def replace_batch_norms(network: nn.Module) -> None:
 def initialise(network: nn.Module) -> None:
     """He's normal initialisation (arXiv 1502.01852) of every convolution, one rule for all networks.
 
-    Linear layers and batch norms keep PyTorch's defaults, and other classes of convolutions keep their own.
+    Linear layers and batch norms keep PyTorch's defaults, and convolutions that are made in another way keep their own.
     """
     for module in network.modules():
-        if type(module) is nn.Conv2d:
+        if isinstance(module, nn.Conv2d) and type(module).__init__ is nn.Conv2d.__init__:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cifar_helpers import records
 from cifar_helpers.core import files, paths
-from cifar_helpers.records import Run
+from cifar_helpers.records import Run, checksums
 
 Arrays = dict[str, np.ndarray]
 
@@ -26,13 +25,15 @@ def arrays(run: Run, name: str, measure: Callable[[], Arrays], **asked: int | st
     question = json.dumps(asked, sort_keys=True) + files.checksum(run.weights)
     file = run.folder / f"{name}-{hashlib.sha256(question.encode()).hexdigest()[:8]}.npz"
     waiting = f"{file.name} of {run.folder.name} is being measured by another process; waiting for it"
-    with files.lock(paths.CHECKPOINTS / f"{run.folder.name}-{file.stem}.lock", waiting):
-        if file.exists() and records.checksum_ok(file):
+    locks = paths.CHECKPOINTS / f"{run.record['profile']}-{run.folder.name}"
+    with files.lock(locks.with_name(f"{locks.name}-{file.stem}.lock"), waiting):
+        if file.exists() and checksums.checksum_ok(file):
             with np.load(file) as found:
                 return dict(found)
         measured = measure()
         try:
-            _write(file, measured)
+            with files.lock(locks.with_name(f"{locks.name}-sums.lock")):  # SHA256SUMS is one for all files of the run
+                _write(file, measured)
         except OSError as error:
             warnings.warn(str(files.unwritten(f"{file}", error, "run this again to keep it")), stacklevel=2)
         return measured
@@ -46,4 +47,4 @@ def _write(file: Path, measured: Arrays) -> None:
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
-    records.update_checksum(file)
+    checksums.update_checksum(file)

@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -101,9 +102,9 @@ def use_style() -> None:
             "figure.dpi": 100,
             "figure.constrained_layout.use": True,
             "legend.frameon": False,
-            "pdf.fonttype": 42,
+            "pdf.fonttype": 42,  # text in the PDF stays text
         },
-    )  # 42: text in the PDF stays text
+    )
 
 
 def _log_where_outliers(axis: Axes, losses: pd.Series) -> None:
@@ -120,7 +121,8 @@ def seed_bands(
     """
     rows, columns = (len(quantities) + 1) // 2, min(2, len(quantities))
     whats = [quantity.rsplit("_", 1)[-1] for quantity in quantities]
-    scale = "row" if whats[::2] == whats[1::2] else "none"  # training and test images side by side need one scale
+    # training and test images side by side need one scale
+    scale: Literal["row", "none"] = "row" if whats[::2] == whats[1::2] else "none"
     figure, axes = plt.subplots(
         rows, columns, figsize=(8, 2.7 * rows), layout="constrained", squeeze=False, sharey=scale
     )

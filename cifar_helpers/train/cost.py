@@ -48,7 +48,7 @@ def multiply_adds_of_training(model: nn.Module, config, epochs: int, images: int
 def reset_peak_memory(device: str) -> None:
     """Forget the peaks of earlier runs; memory that this process still holds from them counts on."""
     if device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(device)
     elif (file := Path("/proc/self/clear_refs")).exists():
         with contextlib.suppress(OSError):  # some containers forbid it; then earlier runs count
             file.write_text("5")
@@ -57,7 +57,7 @@ def reset_peak_memory(device: str) -> None:
 def peak_memory_mb(device: str) -> float:
     """The largest memory (MB) since the reset: of the process on a CPU, of torch's allocator on a GPU."""
     if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated() / 1e6
+        return torch.cuda.max_memory_allocated(device) / 1e6
     if (status := Path("/proc/self/status")).exists():
         return next(int(line.split()[1]) for line in status.open() if line.startswith("VmHWM")) * 1024 / 1e6
     import resource  # not on Windows

@@ -91,7 +91,7 @@ def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dic
         model.train()
         points = line_scan(
             lambda: criterion(model(images), labels, config.label_smoothing),
-            list(model.parameters()),
+            _trained(model),
             config.learning_rate * FACTORS,
         )
     points["smoothness"] = points["smoothness"].mask(points["moved"] == 0, 0.0)  # where the gradient is zero
@@ -120,7 +120,7 @@ def shift(model: models.Network, batch: tuple, held: Batches, config) -> list[di
     """
     images, labels = batch
     probe = next(held.epoch(0))[0][:PROBE]
-    parameters = list(model.parameters())
+    parameters = _trained(model)
     with preserve_state(model):
         model.train()
         before = _moments(model, probe)
@@ -157,6 +157,10 @@ def _moments(model: models.Network, images: torch.Tensor) -> dict[str, tuple[tor
         for hook in hooks:
             hook.remove()
     return found
+
+
+def _trained(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
 
 
 def _distance(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -15,7 +15,7 @@ from cifar_helpers.core.progress import bar
 from cifar_helpers.core.revision import revision
 from cifar_helpers.data.batches import Batches
 from cifar_helpers.data.splits import VALIDATION_IMAGES
-from cifar_helpers.models.fast_cnn import Whitening
+from cifar_helpers.models.fast_cnn import WhiteningConv
 from cifar_helpers.train import checkpoint as checkpoints
 from cifar_helpers.train import cost, cpu, outputs, schedules
 from cifar_helpers.train.checkpoint import Progress
@@ -45,7 +45,7 @@ class Result:
     logits: np.ndarray | None  # (evaluated images, 10) float32, if kept
     labels: np.ndarray | None  # (evaluated images,) int64, beside the logits
     diverged: bool  # the loss became NaN or infinite; the history ends there
-    images_per_second: float  # in training, evaluation left out
+    images_per_second: float  # in training, by the history's seconds
     cpu_seconds: float  # of the process in the same time, all threads
     multiply_adds: int  # of the forward passes of all training images, see cost.py
     peak_memory_mb: float  # of the process on a CPU, of the allocator on a GPU
@@ -115,7 +115,7 @@ def set_up(config: Config, training: Batches, evaluation: Batches, device: str) 
     if device == "cpu":
         cpu.prepare(model, config.precision)
     for module in model.modules():
-        if isinstance(module, Whitening):
+        if isinstance(module, WhiteningConv):
             module.fit(next(training.epoch(0))[0])
     optimizers = optimizers_for(config, model)
     total, factor = config.epochs * len(training), schedules.resolve(config.schedule, config.warmup)
@@ -207,8 +207,8 @@ def train_epoch(parts: Parts, progress: Progress, epoch: int, after_step: Callab
             correct += right
             after_step()
         step_losses = torch.stack(losses).float().cpu()
-    evaluated_loss, evaluated_accuracy = evaluate(parts.model, parts.evaluation, config.loss, config.precision)
     measure(parts, progress, epoch, step + 1, batch, at_end=True)
+    evaluated_loss, evaluated_accuracy = evaluate(parts.model, parts.evaluation, config.loss, config.precision)
     progress.cpu_seconds += watch.cpu - measuring.cpu
     progress.steps += step_losses.tolist()
     progress.rows.append(

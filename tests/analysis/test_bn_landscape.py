@@ -113,7 +113,7 @@ def test_walk_repeats_the_draws_of_dropout():
 
 
 @pytest.mark.parametrize("measure", ("landscape", "shift"))
-@pytest.mark.parametrize("name", ("vgg_a", "vgg_a_bn", "vgg_a_bn_noise"))
+@pytest.mark.parametrize("name", ("vgg_a", "vgg_a_bn", "vgg_a_bn_noise", "fast_cnn"))  # the last has frozen weights
 def test_measuring_leaves_model_and_random_numbers_alone(cifar, measure, name):
     model, batch, held, settings = inputs(cifar, name=name, hidden=(16,), dropout=0.5)
     model.head.eval()  # a mode that differs between parts

@@ -1,4 +1,5 @@
 import itertools
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ from torch import nn
 
 from cifar_helpers import models
 from cifar_helpers.analysis import faithfulness
+from cifar_helpers.models.network import Shift
+from cifar_helpers.train import cpu
 
 AT = torch.tensor([0, 0.25, 0.5, 0.75, 1.0])  # of 2x2 pixels: one after the other
 
@@ -268,3 +271,22 @@ def test_an_empty_map_does_not_count():
     both = faithfulness.same_and_other(maps, maps)
     assert both.isna().all(axis=1).tolist() == [True, False, False]
     assert both.loc[1, "other"] == pytest.approx(faithfulness.similarity(maps, maps)[1, 2])
+
+
+@pytest.mark.parametrize("change", (cpu.speed_up, cpu.in_float32))
+def test_what_a_cpu_makes_of_a_network_is_randomised_alike(change):
+    torch.manual_seed(0)
+    plain = models.build("resnet18", width=0.25).eval()
+    changed = deepcopy(plain)
+    change(changed)
+    one, other = ([*faithfulness.randomize_layers(model)][-1][1].state_dict() for model in (plain, changed))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_shifts_in_the_place_of_batch_norms_are_set_back():
+    network = models.build("resnet18", width=0.125, batch_norm=False)
+    for module in network.modules():
+        if isinstance(module, Shift):
+            nn.init.constant_(module.bias, 7)
+    *_, (_, random) = faithfulness.randomize_layers(network)
+    assert not any(module.bias.any() for module in random.modules() if isinstance(module, Shift))

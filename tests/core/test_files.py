@@ -34,6 +34,11 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path):
     assert file.read_text() == "before" and list(tmp_path.iterdir()) == [file]
 
 
+def test_an_error_of_what_is_read_for_a_file_is_no_full_disk(tmp_path):
+    with pytest.raises(FileNotFoundError, match="^run-1 has no weights$"), files.replacing(tmp_path / "a.zip"):
+        raise FileNotFoundError("run-1 has no weights")
+
+
 def test_text_does_not_depend_on_the_locale(tmp_path):
     code = "import pathlib, sys; from cifar_helpers.core import files; files.write(pathlib.Path(sys.argv[1]), chr(946))"
     environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

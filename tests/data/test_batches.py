@@ -133,6 +133,8 @@ def test_alternating_flip_shows_both_sides_in_two_epochs(cifar):
     )
     assert torch.equal(flips[0], flips[2]) and torch.equal(flips[1], flips[3])
     assert (flips[0] + flips[1] == 1).all() and abs(flips[0].float().mean() - 0.5) < 0.1
+    unflipped = Batches(cifar.train_images, cifar.train_labels, 64, alternate=True, flip=False)
+    assert not unflipped.draws(0)["flip"].any()
 
 
 def test_reflected_border_is_numpys(cifar):

@@ -56,6 +56,9 @@ def test_label_says_what_differs():
         ({"batch_norm": False, "learning_rate": 0.003}, "no batch norm, rate 0.003"),
         ({"schedule": "linear"}, "linear"),
         ({"weight_decay": 0.0}, "no L2"),
+        ({"weight_decay": 2e-3}, "L2 0.002"),
+        ({"l1": 1e-5}, "l1 1e-05"),
+        ({"label_smoothing": 0.1}, "label smoothing 0.1"),
     ):
         assert experiments.label(dataclasses.replace(base, **changes), base) == text
 
@@ -149,6 +152,14 @@ def test_the_committed_records_have_all_that_their_experiments_keep():
     for name in experiments.EXPERIMENTS:
         recorded = [config for config in experiments.configs(name, "full") if records.find(config, "full")]
         assert experiments.missing(name, "full", recorded) == [], name
+
+
+def test_a_record_without_what_is_asked_for_is_missing(results):
+    first = experiments.losses("smoke")[:1]
+    assert experiments.missing("losses", "smoke", first) == first
+    experiments.get_all("losses", "smoke", configs=first)
+    assert experiments.missing("losses", "smoke", first) == []
+    assert experiments.missing("losses", "smoke", first, keep=("weights",)) == first
 
 
 @pytest.mark.parametrize("profile", ("smoke", "quick"))

@@ -30,6 +30,12 @@ def test_validation_images_are_not_trained_on_and_rates_are_in_order():
     assert "trained on the training images without those for validation" in text and "rates 0.03 or 0.1," in text
 
 
+def test_runs_of_both_kinds_of_images_say_both():
+    configs = [Config("dla", epochs=10, evaluate="validation"), Config("dla", epochs=1)]
+    text = experiments.settings(configs)
+    assert "for 10 or 1 epochs" in text and "accuracy on validation or the test images" in text
+
+
 def test_text_of_a_record_is_no_markup():
     text = experiments.settings([Config("dla", schedule="<b>[here](http://x)@12345678")])
     assert r"&lt;b&gt;[here]\(http://x)@12345678 schedule" in text

@@ -8,8 +8,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cifar_helpers import models
-from cifar_helpers.models.fast_cnn import IdentityConv, Whitening
-from cifar_helpers.models.network import Shift
+from cifar_helpers.models.fast_cnn import IdentityConv, WhiteningConv
+from cifar_helpers.models.network import FAMILIES, Parts, Shift
+from cifar_helpers.train import cost
 
 PARAMETERS = {
     "resnet18": 11_173_962,
@@ -191,12 +192,26 @@ def test_plain_block_adds_nothing_to_its_input():
 
 
 def test_whitened_patches_have_no_correlation():
-    layer = Whitening()
+    layer = WhiteningConv()
     batch = torch.nn.functional.avg_pool2d(images(200), 3, 1, 1)  # neighbours that are alike
     layer.fit(batch, floor=0.0)
     features = layer(batch).transpose(0, 1).flatten(1)
     assert torch.equal(features[:12], -features[12:])
     torch.testing.assert_close(features[:12] @ features[:12].T / features.shape[1], torch.eye(12), atol=1e-3, rtol=0)
+
+
+def test_every_convolution_is_counted():
+    """torchinfo counts the positions of a layer whose class is called a Conv, and other weights once."""
+    whitened, plain = (cost.multiply_adds(models.build(name)) for name in ("fast_cnn", "fast_cnn_unwhitened"))
+    assert whitened == plain
+
+
+def test_a_network_made_by_hand_can_be_built(monkeypatch):
+    def mine(width):
+        return Parts(nn.Conv2d(3, 4, 3), [nn.ReLU()], 4)
+
+    monkeypatch.setitem(FAMILIES, "mine", mine)
+    assert models.build("mine")(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
 
 def test_identity_convolution_passes_its_input_on():

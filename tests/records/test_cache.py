@@ -1,5 +1,8 @@
+import contextlib
 import errno
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from cifar_helpers import records
 from cifar_helpers.analysis import grad_cam
-from cifar_helpers.records import cache
+from cifar_helpers.records import cache, checksums
 from cifar_helpers.train import Config
 
 TINY = Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50)
@@ -107,6 +110,25 @@ def test_where_nothing_can_be_written_a_warning_says_what_to_do(run, monkeypatch
     assert (run.folder / "SHA256SUMS").read_text() == before
 
 
+def test_two_measurements_of_one_run_lose_no_checksum(run, monkeypatch):
+    """SHA256SUMS is read, changed and written: two at once would each write what they had read."""
+    update, both = checksums.update_checksum, threading.Barrier(2)
+
+    def slowly(file):
+        lines = (run.folder / "SHA256SUMS").read_text()
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # without a lock, both are here at once
+        assert (run.folder / "SHA256SUMS").read_text() == lines
+        update(file)
+
+    monkeypatch.setattr(checksums, "update_checksum", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: cache.arrays(run, name, Measure()), ("curves", "predictions")))
+    monkeypatch.undo()
+    assert all(checksums.checksum_ok(file) for file in run.folder.glob("*.npz"))
+    assert len(list(run.folder.glob("*.npz"))) == 2
+
+
 def test_it_needs_weights(results):
     run = records.get(TINY, profile="smoke")
     with pytest.raises(FileNotFoundError, match='has no weights: train it with keep=."weights"'):
@@ -120,7 +142,7 @@ def test_the_committed_files_are_those_of_the_committed_weights():
         pytest.fail("measured although it is committed")
 
     for run in grad_cam.networks("full").values():
-        logits = cache.arrays(run, "predictions", anew, images=10_000)["logits"]
+        logits = cache.arrays(run, "predictions", anew, images="f9b1e213")["logits"]  # of the bytes of the test images
         curves = cache.arrays(run, "curves", anew, images=500, of=10_000, steps=8, orders=4)
         assert logits.shape == (10_000, 10) and {values.shape for values in curves.values()} == {(500, 9)}
         assert len(curves) == 8 and len(list(run.folder.glob("*.npz"))) == 2

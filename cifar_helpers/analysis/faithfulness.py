@@ -13,9 +13,8 @@ from scipy import stats
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from cifar_helpers.analysis.grad_cam import eval_without_inplace
 from cifar_helpers.models.network import Network, initialise
-from cifar_helpers.train import autocast
+from cifar_helpers.train.evaluation import autocast, eval_mode
 
 BLUR = 11, 5.0  # pixels of the kernel, and its sigma: those of Petsiuk et al., though their images are 224 wide
 
@@ -81,7 +80,7 @@ def curves(
 
     def probability(pictures: Tensor) -> Tensor:
         parts = zip(pictures.split(batch), classes.split(batch))
-        with eval_without_inplace(model), autocast(images.device.type, precision):
+        with eval_mode(model), autocast(images.device.type, precision):
             logits = [(model(part).float(), wanted) for part, wanted in parts]
         return torch.cat([each.softmax(1).gather(1, wanted[:, None])[:, 0] for each, wanted in logits])
 
@@ -107,18 +106,6 @@ def _blurred(images: Tensor) -> Tensor:
     size, sigma = BLUR
     largest = 2 * min(images.shape[2:]) - 1  # the border is mirrored, and no side can be mirrored beyond itself
     return gaussian_blur(images, [min(size, largest)] * 2, [sigma] * 2)
-
-
-def areas(curves: dict[str, dict[str, Tensor]], at: Tensor) -> dict[str, dict[str, np.ndarray]]:
-    """The area under each curve of each image: name -> {"deletion", "insertion"} -> (B,).
-
-    A good map has a small area of deletion and a large one of insertion. Both are mean probabilities, 0 to 1, so a
-    network that is surer of the whole image tends to have larger ones of both.
-    """
-    return {
-        name: {kind: torch.trapezoid(curve.cpu().double(), at).numpy() for kind, curve in kinds.items()}
-        for name, kinds in curves.items()
-    }
 
 
 def randomize_layers(model: Network, seed: int = 0) -> Iterator[tuple[str, Network]]:

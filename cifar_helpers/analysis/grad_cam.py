@@ -5,9 +5,7 @@ The methods are captum's. This module gives the networks, their stages, and clea
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 from cifar_helpers import data, experiments, models, train
 from cifar_helpers.data.batches import Batches
 from cifar_helpers.records import Run, cache
+from cifar_helpers.train.evaluation import eval_mode
 
 METHODS = ("Grad-CAM", "integrated gradients", "guided backpropagation", "occlusion")
 
@@ -89,11 +88,10 @@ def first_filters(model: nn.Module) -> Tensor:
 def feature_maps(model: models.Network, images: Tensor) -> dict[str, Tensor]:
     """What each stage gives for images (B, 3, 32, 32): stage -> (B, C, H, W)."""
     check_images(images)
-    with eval_without_inplace(model):
+    with eval_mode(model):
         maps, values = {}, model.stem(images)
         for name, part in models.stages(model).items():
-            values = part(values)
-            maps[name] = values.clone()  # the next stage may work in place
+            maps[name] = values = part(values)
     return maps
 
 
@@ -116,7 +114,7 @@ def grad_cam(
     """
     classes = targets(model, images, classes, batch)
     method = LayerGradCam(model, _stage(model, stage))
-    with eval_without_inplace(model):
+    with eval_mode(model):
         maps = [
             method.attribute(part, target=wanted, relu_attributions=True).detach()
             for part, wanted in zip(images.split(batch), classes.split(batch))
@@ -142,48 +140,34 @@ def attributions(
         raise ValueError(f"unknown method {unknown[0]!r}; choose from {', '.join(METHODS)}")
     classes = targets(model, images, classes, batch)
 
-    def each(attribute) -> Tensor:
-        with eval_without_inplace(model), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Setting backward hooks", UserWarning)
-            return torch.cat(
-                [
-                    attribute(part.clone().requires_grad_(), wanted).detach()
-                    for part, wanted in zip(images.split(batch), classes.split(batch))
-                ]
-            ).to(images.dtype)
-
-    calls = {
-        "Grad-CAM": lambda: grad_cam(model, images, classes, batch=batch),
-        "integrated gradients": lambda: (
-            each(
-                lambda part, wanted: IntegratedGradients(model).attribute(
-                    part, target=wanted, n_steps=16, internal_batch_size=max(batch, len(part))
-                )
-            )
-            .abs()
-            .sum(1)
+    attribute: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "integrated gradients": lambda part, wanted: IntegratedGradients(model).attribute(
+            part, target=wanted, n_steps=16, internal_batch_size=batch
         ),
-        "guided backpropagation": lambda: (
-            each(lambda part, wanted: GuidedBackprop(model).attribute(part, target=wanted)).abs().sum(1)
-        ),
-        "occlusion": lambda: (
-            each(
-                lambda part, wanted: Occlusion(model).attribute(
-                    part, target=wanted, sliding_window_shapes=(3, 8, 8), strides=(3, 4, 4)
-                )
-            )
-            .mean(1)
-            .clamp(min=0)
+        "guided backpropagation": lambda part, wanted: GuidedBackprop(model).attribute(part, target=wanted),
+        "occlusion": lambda part, wanted: Occlusion(model).attribute(
+            part, target=wanted, sliding_window_shapes=(3, 8, 8), strides=(3, 4, 4)
         ),
     }
-    return {name: calls[name]() for name in methods}
+    found = {}
+    for name in methods:
+        if name == "Grad-CAM":
+            found[name] = grad_cam(model, images, classes, batch=batch)
+            continue
+        with eval_mode(model), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Setting backward hooks", UserWarning)
+            pairs = zip(images.split(batch), classes.split(batch))
+            parts = [attribute[name](part.clone().requires_grad_(), wanted).detach() for part, wanted in pairs]
+        values = torch.cat(parts).to(images.dtype)
+        found[name] = values.mean(1).clamp(min=0) if name == "occlusion" else values.abs().sum(1)
+    return found
 
 
 def targets(model: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor | None, batch: int) -> Tensor:
     """(B,) int64: the classes that were asked for; None stands for the predicted ones. ValueError if there is none."""
     check_images(images)
     if classes is None:
-        with torch.no_grad(), eval_without_inplace(model):
+        with torch.no_grad(), eval_mode(model):
             return torch.cat([model(part).argmax(1) for part in images.split(batch)])
     asked = torch.as_tensor(classes, device=images.device)
     if asked.is_floating_point() or asked.dim() > 1 or asked.dim() == 1 and len(asked) != len(images):
@@ -191,10 +175,9 @@ def targets(model: nn.Module, images: Tensor, classes: int | Sequence[int] | Ten
             f"classes is one whole number or one for each of the {len(images)} images, not {asked.dtype} "
             f"of {tuple(asked.shape)}"
         )
-    if ((asked < 0) | (asked >= len(data.CLASSES))).any():
-        outside = asked.flatten()[((asked < 0) | (asked >= len(data.CLASSES))).flatten()][0]
+    if (outside := (asked < 0) | (asked >= len(data.CLASSES))).any():
         raise ValueError(
-            f"there is no class {outside}; choose from "
+            f"there is no class {asked[outside].flatten()[0]}; choose from "
             f"{', '.join(f'{number} {name}' for number, name in enumerate(data.CLASSES))}"
         )
     return asked.long().expand(len(images))
@@ -206,28 +189,6 @@ def check_images(images: Tensor) -> None:
         raise ValueError(f"images are a tensor (B, 3, 32, 32), not {tuple(getattr(images, 'shape', ()))}")
     if not images.is_floating_point():
         raise ValueError(f"images are normalised floats, not {images.dtype}")
-
-
-@contextmanager
-def eval_without_inplace(model: nn.Module) -> Iterator[nn.Module]:
-    """Switch to evaluation mode and switch off in-place modules; restore both at the end.
-
-    A module that works in place overwrites the output that a hook on the layer before it has stored.
-    """
-    modes: list[tuple[Any, bool, bool | None]] = [  # Any: not every module has an attribute `inplace`
-        (module, module.training, getattr(module, "inplace", None)) for module in model.modules()
-    ]
-    try:
-        model.eval()
-        for module, _, inplace in modes:
-            if inplace:
-                module.inplace = False
-        yield model
-    finally:
-        for module, training, inplace in modes:
-            module.training = training
-            if inplace:
-                module.inplace = inplace
 
 
 _stage = stage  # `grad_cam` and `attributions` have an argument of that name

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from cifar_helpers.train import losses
-from cifar_helpers.train.landscape import preserve_state
+from cifar_helpers.train.evaluation import eval_mode
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,13 @@ def surface(
         raise ValueError(
             f"points must be odd, so that the trained weights are in the middle, and at least 3, not {points}"
         )
-    generator = torch.Generator().manual_seed(seed)
-    parameters, criterion = list(model.parameters()), losses.LOSSES[loss]
-    along, across = (direction(parameters, generator) for _ in range(2))
+    generator, weights = torch.Generator().manual_seed(seed), dict(model.named_parameters())
+    along, across = (dict(zip(weights, direction(list(weights.values()), generator))) for _ in range(2))
     coordinates = np.linspace(-extent, extent, points)
     found = np.empty((points, points))
-    with preserve_state(model), torch.no_grad():
-        model.eval()
-        start = [p.clone() for p in parameters]
+    with eval_mode(model), torch.no_grad():
         for j, b in enumerate(coordinates):
             for i, a in enumerate(coordinates):
-                for p, weight, one, two in zip(parameters, start, along, across):
-                    p.copy_(weight + a * one + b * two)
-                found[j, i] = criterion(model(images), labels, 0.0)
+                moved = {name: weight + a * along[name] + b * across[name] for name, weight in weights.items()}
+                found[j, i] = losses.LOSSES[loss](functional_call(model, moved, (images,)), labels, 0.0)
     return Surface(coordinates, np.where(np.isfinite(found), found, np.inf))

@@ -14,12 +14,14 @@ from torch.optim.swa_utils import update_bn
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from cifar_helpers import models, train
-from cifar_helpers.analysis.grad_cam import check_images, eval_without_inplace, stage
+from cifar_helpers.analysis.grad_cam import check_images, feature_maps, stage
 from cifar_helpers.data import MEAN, STD
 from cifar_helpers.records import Run
+from cifar_helpers.train.evaluation import eval_mode
 
 CUTOFF = 0.25  # cycles per pixel, half of what 32 pixels can hold: detail is what lies above
 L2 = (0.01, 0.1, 1.0)  # strengths that a linear probe chooses from
+BATCH = 50  # images at once
 
 
 def untrained(run: Run, images: Tensor) -> models.Network:
@@ -37,26 +39,21 @@ def untrained(run: Run, images: Tensor) -> models.Network:
 
 def up_to(model: models.Network, name: str) -> nn.Module:
     """The part of a network from the image to the output of a stage; ValueError as `grad_cam.stage`."""
-    last = stage(model, name)
-    parts = [model.stem]
-    for part in models.stages(model).values():
-        parts.append(part)
-        if part is last:
-            break
-    return nn.Sequential(*parts)
+    parts = list(model.stages)
+    return nn.Sequential(model.stem, *parts[: parts.index(stage(model, name)) + 1])
 
 
-def unit_gradients(model: models.Network, images: Tensor, name: str, seed: int = 0, batch: int = 50) -> Tensor:
+def unit_gradients(model: models.Network, images: Tensor, name: str) -> Tensor:
     """(B, 3, 32, 32): gradients of the stage's central unit f (a number per channel) with respect to each image.
 
     Of sum_k v_k f_k with random signs v, drawn for each image: the expectation of the squared gradient is then the sum
     of the squared gradients of all channels, for the price of one.
     """
     check_images(images)
-    part, random = up_to(model, name), torch.Generator().manual_seed(seed)
+    part, random = up_to(model, name), torch.Generator().manual_seed(0)
     gradients = []
-    with eval_without_inplace(part):
-        for some in images.split(batch):
+    with eval_mode(part):
+        for some in images.split(BATCH):
             some = some.clone().requires_grad_()
             maps = part(some)
             units = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
@@ -96,18 +93,13 @@ def frequencies(side: int = 32) -> np.ndarray:
     return np.hypot(steps[:, None], steps)
 
 
-@torch.no_grad()
-def pooled_features(model: models.Network, images: Tensor, batch: int = 50) -> dict[str, Tensor]:
+def pooled_features(model: models.Network, images: Tensor) -> dict[str, Tensor]:
     """Stage -> (B, C) float64: the mean of each channel over its positions, for images (B, 3, 32, 32)."""
-    check_images(images)
-    features: dict[str, list[Tensor]] = {}
-    with eval_without_inplace(model):
-        for some in images.split(batch):
-            values = model.stem(some)
-            for name, part in models.stages(model).items():
-                values = part(values)
-                features.setdefault(name, []).append(values.mean((2, 3), dtype=torch.float64))
-    return {name: torch.cat(parts) for name, parts in features.items()}
+    parts = [
+        {name: maps.mean((2, 3), dtype=torch.float64) for name, maps in feature_maps(model, some).items()}
+        for some in images.split(BATCH)
+    ]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def linear_probe(features: Tensor, labels: Tensor, strengths: Sequence[float] = L2) -> Pipeline:
@@ -147,12 +139,12 @@ def shuffle_patches(images: Tensor, side: int = 8, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def peaks(model: models.Network, images: Tensor, name: str, batch: int = 50) -> tuple[Tensor, Tensor, Tensor]:
+def peaks(model: models.Network, images: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
     """Of each channel of a stage for images (B, 3, 32, 32): largest value (B, C), its row and column (pixels), mean."""
     check_images(images)
     part, found = up_to(model, name), []
-    with eval_without_inplace(part):
-        for some in images.split(batch):
+    with eval_mode(part):
+        for some in images.split(BATCH):
             maps = part(some)
             high, place = maps.flatten(2).max(2)
             found.append((high, place, maps.mean((2, 3))))
@@ -184,7 +176,7 @@ def activation_maximization(
     low, high = ((edge - torch.tensor(MEAN)) / torch.tensor(STD) for edge in (0, 1))
     images = 0.1 * torch.randn(len(channels), 3, 32, 32, generator=random)
     chosen = torch.as_tensor(channels)[:, None, None, None]
-    with eval_without_inplace(part):
+    with eval_mode(part):
         for step in range(steps):
             moves = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
             moved = images.roll(moves, (2, 3)).requires_grad_()

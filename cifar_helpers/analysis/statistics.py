@@ -162,31 +162,6 @@ def detectable(results: pd.DataFrame, power: float = 0.8, confidence: float = CO
     return float(shift * error)
 
 
-def mcnemar(correct: np.ndarray, others: np.ndarray, confidence: float = CONFIDENCE) -> dict:
-    """Two networks on the same test images, from what each gets right: (n,) bool of both.
-
-    difference: of their accuracies, in percentage points, first minus second; low, high: its interval, the adjusted
-    Wald interval of Bonett and Price (2012); only_first, only_second: images that one of them alone gets right; n; p:
-    the exact binomial test of whether these two counts differ (McNemar 1947). It speaks of other images, not of other
-    seeds.
-    """
-    correct, others = np.asarray(correct, bool), np.asarray(others, bool)
-    if correct.shape != others.shape or correct.ndim != 1 or not len(correct):
-        raise ValueError(f"two lists of the same images, not {correct.shape} and {others.shape}")
-    n, first, second = len(correct), int((correct & ~others).sum()), int((others & ~correct).sum())
-    a, b = (first + 1) / (n + 2), (second + 1) / (n + 2)
-    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt((a + b - (a - b) ** 2) / (n + 2))
-    return {
-        "difference": 100 * (first - second) / n,
-        "low": 100 * (a - b - half),
-        "high": 100 * (a - b + half),
-        "only_first": first,
-        "only_second": second,
-        "n": n,
-        "p": stats.binomtest(first, first + second).pvalue if first + second else 1.0,
-    }
-
-
 def verdict(row, claim: str = "higher") -> str:
     """What a row of `family` says of the claim that the option is "higher" (or "lower") than the baseline.
 

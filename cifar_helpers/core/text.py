@@ -1,5 +1,6 @@
 """Text from outside the program, such as the name of a file or a field of a record, made safe to show."""
 
+import hashlib
 import html
 import re
 import sys
@@ -15,6 +16,11 @@ def printable(text: object, encoding: str | None = None) -> str:
     """
     encoding = encoding or getattr(sys.stdout, "encoding", None) or "utf-8"
     return "".join(map(_visible, str(text))).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def short_hash(text: str) -> str:
+    """Eight hexadecimal digits of the text's SHA-256: names a file by what made it."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def markup(text: str) -> str:

@@ -27,7 +27,6 @@ class Batches:
         batch_size: int,
         *,
         device="cpu",
-        dtype: torch.dtype = torch.float32,
         shuffle: bool = True,
         seed: int = 0,
         crop: int = 4,
@@ -55,19 +54,18 @@ class Batches:
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, not {value}")
-        if not dtype.is_floating_point:
-            raise ValueError(f"dtype must be a floating-point type, not {dtype}")
-        self.batch_size, self.dtype, self.shuffle, self.seed = batch_size, dtype, shuffle, seed
+        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.crop, self.flip, self.cutout, self.drop_last = crop, flip, cutout, drop_last
         self.alternate = alternate
         self.labels = labels.to(device, torch.int64)
         self.side = side = 32 + 2 * crop
         mean, std = 255 * torch.tensor(MEAN), 255 * torch.tensor(STD)
-        padded = mean.round().to(device, torch.uint8).repeat(len(images), side, side, 1)
-        padded[:, crop : crop + 32, crop : crop + 32] = images.to(device)
         if reflect:
             mirrored = torch.cat((torch.arange(crop, 0, -1), torch.arange(32), torch.arange(30, 30 - crop, -1)))
             padded = images.to(device)[:, mirrored][:, :, mirrored]
+        else:
+            padded = mean.round().to(device, torch.uint8).repeat(len(images), side, side, 1)
+            padded[:, crop : crop + 32, crop : crop + 32] = images.to(device)
         self.bytes = padded.view(-1)
         # one mean and scale for each byte of an image: adding rows of equal length is faster than broadcasting 3
         self.mean, self.scale = mean.to(device).repeat(1024), (1 / std).to(device).repeat(1024)
@@ -129,7 +127,7 @@ class Batches:
             images = images.sub_(self.mean).mul_(self.scale).view(-1, 32, 32, 3)
             if self.cutout:
                 images.masked_fill_(self._squares(row[part], column[part])[..., None], 0)
-            yield images.permute(0, 3, 1, 2).to(self.dtype), self.labels.index_select(0, index[part])
+            yield images.permute(0, 3, 1, 2), self.labels.index_select(0, index[part])
 
     def _squares(self, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
         """(B, 32, 32) bool: inside the square of `cutout` pixels around each centre."""

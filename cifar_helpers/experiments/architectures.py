@@ -28,13 +28,7 @@ RECIPE: dict[str, Any] = dict(
 # Few images and float32, so that a test of the whole pipeline takes seconds: in bfloat16 the first steps, in which
 # oneDNN prepares its kernels, cost more than all others save.
 SMOKE: dict[str, Any] = dict(
-    data="synthetic",
-    images=128,
-    test_images=100,
-    epochs=2,
-    batch_size=64,
-    learning_rate=0.02,
-    precision="float32",
+    data="synthetic", images=128, test_images=100, epochs=2, batch_size=64, learning_rate=0.02, precision="float32"
 )
 
 

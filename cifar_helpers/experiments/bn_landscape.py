@@ -1,6 +1,5 @@
 """Notebook 09: VGG-A with and without batch norm."""
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -43,18 +42,9 @@ def bn_band(profile: str, rates: Iterable[float] = BN_RATES, epochs: int = 0, se
             "the band is the spread of the loss over learning rates, so it takes two of them or more, not "
             f"{', '.join(f'{rate:g}' for rate in rates) or 'none'}"
         )
-    for rate in rates:
-        if not 0 < rate < math.inf:
-            raise ValueError(f"a learning rate is a number above 0, not {rate:g}")
     size = bn_size(profile, epochs or {"full": 26}.get(profile, 0))  # 10,140 steps, as many as the original draws
     return [
-        Config(
-            name,
-            optimizer="adam",
-            learning_rate=rate,
-            seed=seed,
-            **size,
-        )
+        Config(name, optimizer="adam", learning_rate=rate, seed=seed, **size)
         for seed in range(seeds or 1)
         for name in ("vgg_a", "vgg_a_bn")
         for rate in rates
@@ -72,35 +62,20 @@ def _measured_keep(name: str, shared: str) -> Callable[[Config], tuple[str, ...]
     return keep
 
 
+def _plain_descent(names: Iterable[str], profile: str, epochs: int, seeds: int) -> list[Config]:
+    """By gradient descent without momentum, so that a step goes along the gradient."""
+    size = bn_size(profile, epochs)
+    return [Config(name, learning_rate=0.1, momentum=0.0, seed=seed, **size) for seed in range(seeds) for name in names]
+
+
 @experiment(keep=_measured_keep("landscape", "shift"))
 def bn_measured(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
-    """Both networks by plain gradient descent (no momentum: a step goes along the gradient), the landscape measured."""
-    return [
-        Config(
-            name,
-            optimizer="sgd",
-            momentum=0.0,
-            learning_rate=0.1,
-            seed=seed,
-            **bn_size(profile, epochs),
-        )
-        for seed in range(seeds or {"full": 5}.get(profile, 1))
-        for name in ("vgg_a", "vgg_a_bn")
-    ]
+    """Both networks by plain gradient descent, the landscape measured."""
+    return _plain_descent(("vgg_a", "vgg_a_bn"), profile, epochs, seeds or {"full": 5}.get(profile, 1))
 
 
 @experiment(keep=_measured_keep("shift", "landscape"))
 def bn_control(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
     """The same, and the network whose batch norms are followed by noise; the shift of layers' inputs measured."""
-    return [
-        Config(
-            name,
-            optimizer="sgd",
-            momentum=0.0,
-            learning_rate=0.1,
-            seed=seed,
-            **bn_size(profile, epochs),
-        )
-        for seed in range(seeds or {"smoke": 2, "quick": 1, "full": 3}[profile])
-        for name in ("vgg_a", "vgg_a_bn", "vgg_a_bn_noise")
-    ]
+    names = "vgg_a", "vgg_a_bn", "vgg_a_bn_noise"
+    return _plain_descent(names, profile, epochs, seeds or {"smoke": 2, "quick": 1, "full": 3}[profile])

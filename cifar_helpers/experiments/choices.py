@@ -1,7 +1,17 @@
-"""Choices that a sweep's records make: learning rates by validation accuracy."""
+"""Choices that a sweep's records make, by validation accuracy."""
 
 from cifar_helpers import records
 from cifar_helpers.train import Config
+
+
+def validation_accuracy(config: Config, experiment: str, profile: str) -> float:
+    """In percent, of a sweep's record. ValueError names the command where there is none."""
+    if (run := records.find(config, profile)) is None:
+        raise ValueError(
+            f"a choice is made from {experiment}, which has no record of {config.name} at {config.learning_rate:g} "
+            f"yet: python -m cifar_helpers train {experiment} --profile {profile}"
+        )
+    return run.record["validation_accuracy"]
 
 
 def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -> dict[str, float]:
@@ -11,13 +21,7 @@ def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -
     """
     accuracies: dict[str, dict[float, list[float]]] = {}
     for config in sweep:
-        run = records.find(config, profile)
-        if run is None:
-            raise ValueError(
-                f"the learning rates are chosen from {experiment}, which has no record of "
-                f"{config.name} at {config.learning_rate:g} yet: python -m cifar_helpers train "
-                f"{experiment} --profile {profile}"
-            )
         of_option = accuracies.setdefault(getattr(config, field), {})
-        of_option.setdefault(config.learning_rate, []).append(run.record["validation_accuracy"])
+        accuracy = validation_accuracy(config, experiment, profile)
+        of_option.setdefault(config.learning_rate, []).append(accuracy)
     return {option: max(rates, key=lambda rate: sum(rates[rate])) for option, rates in accuracies.items()}

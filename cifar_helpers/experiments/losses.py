@@ -3,9 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from cifar_helpers import records
 from cifar_helpers.experiments.baseline import RATES, ablation, each_seed, rates, ten_epochs, with_logits
-from cifar_helpers.experiments.choices import best_rates
+from cifar_helpers.experiments.choices import best_rates, validation_accuracy
 from cifar_helpers.experiments.registry import experiment
 from cifar_helpers.train import Config
 from cifar_helpers.train.losses import LOSSES
@@ -102,13 +101,7 @@ def best_strengths(profile: str) -> dict[str, dict[str, Any]]:
     base = replace(overfitted(profile), evaluate="validation")
 
     def accuracy(change: dict[str, Any]) -> float:
-        run = records.find(replace(base, **change), profile)
-        if run is None:
-            raise ValueError(
-                "the strengths are chosen from overfitting_strengths, which lacks a record: "
-                f"python -m cifar_helpers train overfitting_strengths --profile {profile}"
-            )
-        return run.record["validation_accuracy"]
+        return validation_accuracy(replace(base, **change), "overfitting_strengths", profile)
 
     return {name: max(tried, key=accuracy) if profile == "full" else tried[0] for name, tried in STRENGTHS.items()}
 

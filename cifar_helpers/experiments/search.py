@@ -10,7 +10,6 @@ several, what is drawn depends on which trials have ended by then, and two searc
 """
 
 import contextlib
-import dataclasses
 import math
 import time
 from dataclasses import replace
@@ -94,9 +93,8 @@ def begin(profile: str, trials: int = 0) -> None:
             time.sleep(1)
 
 
-def work(profile: str, trials: int = 0, device: str | None = None) -> optuna.Study:
+def work(profile: str, trials: int, device: str) -> optuna.Study:
     """What each process does of a search that has begun."""
-    device = train.resolve_device(device)
     study, base, cifar = study_file.load(path_of(profile), write=True), _base(profile), data.dataset(profile)
     # Median: half of the trials, where they are below the others. Not in the first half of a run, in which a schedule
     # that warms up or stays high looks worse than it ends.
@@ -200,8 +198,7 @@ def _base(profile: str) -> Config:
 
 def _shared(base: Config) -> dict:
     """What all trials of a study have in common: fields that it does not vary, where they are not at their default."""
-    usual = {field.name: field.default for field in dataclasses.fields(Config)} | {"hidden": []}
-    return {name: value for name, value in base.to_dict().items() if name not in SPACE and value != usual[name]}
+    return {name: value for name, value in base.changes().items() if name not in SPACE}
 
 
 def _under_way(study: optuna.Study, profile: str) -> bool:
@@ -273,7 +270,7 @@ def _accuracy(trial: optuna.Trial, config: Config, cifar: data.Cifar10, profile:
         if epoch < config.epochs and trial.should_prune():
             raise optuna.TrialPruned
 
-    with _lock(profile, f"{config.name}-{config.hash}"):  # the lock of records.get: an ablation may train it just now
+    with _lock(profile, config.key):  # the lock of records.get: an ablation may train it just now
         found = records.find(config, profile)
         if found is None:
             result = train.train(config, cifar, device=device, after_epoch=report_or_prune)

@@ -4,7 +4,6 @@ So a kill or a full disk leaves a study that goes on. Other damage is noticed wh
 """
 
 import contextlib
-import hashlib
 import json
 import sqlite3
 import warnings
@@ -16,6 +15,8 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from cifar_helpers.core.text import short_hash
 
 HEARTBEAT = 5  # seconds from one sign of life of a trial's process to the next
 GRACE = 30  # seconds without one after which the process counts as dead
@@ -77,7 +78,7 @@ def checksum(trial: FrozenTrial, value: float | None) -> str:
     """Of what a trial tried and measured: SQLite itself notices no changed number."""
     steps = sorted(trial.intermediate_values.items())
     told = json.dumps([trial.number, trial.params, steps, trial.user_attrs["seconds"], value], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+    return short_hash(told)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """What all networks share: the way from an image to ten scores, and the scaling of their filters."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cifar_helpers.core.registry import place, register, same
+from cifar_helpers.core.text import short_hash
 
 
 class Parts(NamedTuple):
@@ -49,7 +49,7 @@ def family(title: str) -> Callable:
 def fingerprint(network: nn.Module) -> str:
     """Eight hexadecimal digits over the names and shapes of a network's parameters and buffers."""
     shapes = [f"{name}{tuple(tensor.shape)}" for name, tensor in network.state_dict().items()]
-    return hashlib.sha256("\n".join(shapes).encode()).hexdigest()[:8]
+    return short_hash("\n".join(shapes))
 
 
 class Network(nn.Module):

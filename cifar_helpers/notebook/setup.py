@@ -1,6 +1,5 @@
 """The first call of every notebook."""
 
-import hashlib
 import json
 import logging
 import os
@@ -11,6 +10,7 @@ from IPython.display import Markdown, display
 
 from cifar_helpers.core import paths, profiles
 from cifar_helpers.core.profiles import PUBLISH
+from cifar_helpers.core.text import short_hash
 from cifar_helpers.notebook import parameters
 from cifar_helpers.report import plots
 from cifar_helpers.report.checks import Checks
@@ -50,7 +50,7 @@ def _choose_folder(profile: str, given: dict) -> None:
     """
     if any(given.values()):
         text = json.dumps({"profile": profile, **given}, sort_keys=True, default=str)
-        folder = paths.set_aside(f"other_parameters/{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+        folder = paths.set_aside(f"other_parameters/{short_hash(text)}")
         Checks.strict = False
         place = folder.relative_to(paths.ROOT).as_posix()
         display(Markdown(f"These parameters are not the report's: figures and tables go into `{place}`."))

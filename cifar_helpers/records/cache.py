@@ -1,6 +1,5 @@
 """Cache slow measurements on a trained network beside its weights."""
 
-import hashlib
 import json
 import warnings
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_helpers.core import files, paths
+from cifar_helpers.core.text import short_hash
 from cifar_helpers.records import Run, checksums
 
 Arrays = dict[str, np.ndarray]
@@ -23,7 +23,7 @@ def arrays(run: Run, name: str, measure: Callable[[], Arrays], **asked: int | st
     the hash: who changes it removes the files.
     """
     question = json.dumps(asked, sort_keys=True) + files.checksum(run.weights)
-    file = run.folder / f"{name}-{hashlib.sha256(question.encode()).hexdigest()[:8]}.npz"
+    file = run.folder / f"{name}-{short_hash(question)}.npz"
     waiting = f"{file.name} of {run.folder.name} is being measured by another process; waiting for it"
     locks = paths.CHECKPOINTS / f"{run.record['profile']}-{run.folder.name}"
     with files.lock(locks.with_name(f"{locks.name}-{file.stem}.lock"), waiting):

@@ -57,7 +57,7 @@ class _Pool(ProcessPoolExecutor):
             future = super().submit(*call, **options)  # it may start a worker, which inherits what is blocked
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self.runs += [(f"{config.name}-{config.hash}", future) for config in call if isinstance(config, Config)]
+        self.runs += [(config.key, future) for config in call if isinstance(config, Config)]
         return future
 
     def lost(self) -> list[str]:
@@ -77,8 +77,8 @@ def _begin(count: int) -> None:
 
 
 @contextlib.contextmanager
-def dask(address: str | None = None, workers: int = 2) -> Iterator[Executor]:
-    """The workers of the dask scheduler at `address` (tcp://host:8786), or without one, so many on this machine.
+def dask(address: str) -> Iterator[Executor]:
+    """The workers of the dask scheduler at `address` (tcp://host:8786).
 
     All of them need this package, the data set and one runs folder. A worker that dies loses its own run only: dask
     gives it to another worker, which goes on from the checkpoint where it can see it. ValueError where a worker
@@ -86,25 +86,18 @@ def dask(address: str | None = None, workers: int = 2) -> Iterator[Executor]:
     RuntimeError where the scheduler is lost, or one run has cost four workers.
     """
     try:
-        from distributed import Client, KilledWorker, LocalCluster
+        from distributed import Client, KilledWorker
     except ImportError as error:
         raise ImportError(
             "a dask cluster needs the package distributed: pip install -e '.[cluster]' in the repository"
         ) from error
-    share = threads(workers)
-    with contextlib.ExitStack() as stack:
-        if address is None:
-            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
-            address = stack.enter_context(cluster)
-        client = stack.enter_context(Client(address))
+    with Client(address) as client:
         client.wait_for_workers(1, timeout=60)
         if any(worker["nthreads"] > 1 for worker in client.scheduler_info(n_workers=-1)["workers"].values()):
             raise ValueError(
                 "a worker of more than one thread would mix up the random numbers of two trainings: "
                 "start each with dask worker ADDRESS --nthreads 1"
             )
-        if isinstance(address, LocalCluster):
-            client.register_plugin(_threads_plugin(share))
         try:
             yield client.get_executor(pure=False)
         except KilledWorker as error:
@@ -120,16 +113,3 @@ def threads(workers: int) -> int:
     if workers < 1:
         raise ValueError(f"trainings need one worker or more, not {workers}")
     return max(1, (os.cpu_count() or 1) // workers)
-
-
-def _threads_plugin(count: int):
-    """Sets torch's threads in each worker, also in one that is started again."""
-    from distributed import WorkerPlugin
-
-    class Threads(WorkerPlugin):
-        name = "torch-threads"
-
-        def setup(self, worker):
-            torch.set_num_threads(count)
-
-    return Threads()

@@ -19,5 +19,6 @@ def device_name(device: str) -> str:
     if (info := Path("/proc/cpuinfo")).exists():
         found = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
         name = found[0] if found else name
-    units = f" with {matrix_units(device)}" if matrix_units(device) else ""
-    return f"{name}{units}, {torch.get_num_threads()} threads"
+    if units := matrix_units(device):
+        name += f" with {units}"
+    return f"{name}, {torch.get_num_threads()} threads"

@@ -160,7 +160,7 @@ def find(config: Config, profile: str | None = None, keep: Iterable[str] = ()) -
     config's name has been changed since.
     """
     keep = outputs.check(keep)
-    for folder in sorted(paths.runs(profiles.profile(profile)).glob(f"*/{config.name}-{config.hash}")):
+    for folder in sorted(paths.runs(profiles.profile(profile)).glob(f"*/{config.key}")):
         if (run := load(folder)).config.hash != config.hash:
             raise DamagedRecord(folder / "run.json", "its config is not the one that the folder's name tells")
         check_network(run, config)
@@ -212,7 +212,7 @@ def write(config: Config, result: Result, experiment: str, profile: str, device:
 
     Raises: OSError says what to do where it could not be written.
     """
-    return write_to(paths.runs(profile) / experiment / f"{config.name}-{config.hash}", config, result, profile, device)
+    return write_to(paths.runs(profile) / experiment / config.key, config, result, profile, device)
 
 
 def write_to(folder: Path, config: Config, result: Result, profile: str, device: str) -> Run:

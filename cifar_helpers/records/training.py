@@ -39,19 +39,17 @@ def get(
     A second process that asks for the same record waits for the first, and takes over if that one is killed.
     """
     profile, keep = profiles.profile(profile), outputs.check(keep)
-    key = f"{config.name}-{config.hash}"
     if (run := record.find(config, profile, keep)) is not None:
         return run
-    incomplete = record.find(config, profile)
-    # an error now, not after hours of training
-    files.folder(incomplete.folder.parent if incomplete else paths.runs(profile) / experiment)
-    waiting = f"{profile}-{key} is being trained by another process; waiting for it"
-    with files.lock(paths.CHECKPOINTS / f"{profile}-{key}.lock", waiting):
+    waiting = f"{profile}-{config.key} is being trained by another process; waiting for it"
+    with files.lock(paths.CHECKPOINTS / f"{profile}-{config.key}.lock", waiting):
         if (run := record.find(config, profile, keep)) is not None:
             return run
-        checkpoint = paths.CHECKPOINTS / f"{profile}-{key}.pt"
+        checkpoint = paths.CHECKPOINTS / f"{profile}-{config.key}.pt"
         device = train.resolve_device(device)
         incomplete = record.find(config, profile)
+        # an error now, not after hours of training
+        files.folder(incomplete.folder.parent if incomplete else paths.runs(profile) / experiment)
         if incomplete is not None:
             keep = outputs.check([*keep, *incomplete.keep])
             _refuse_if_put_aside(incomplete, keep)
@@ -62,9 +60,8 @@ def get(
         elif same_history(incomplete, result):
             run = record.complete(incomplete, result)
         else:
-            before = [folder for folder in _aside(incomplete) if folder.exists()]
-            folder = _aside(incomplete)[0].with_name(f"{incomplete.folder.name}-{len(before)}")
-            record.write_to(folder, config, result, profile, device)
+            number = len(_put_aside(incomplete))
+            record.write_to(_aside(incomplete) / f"{config.key}-{number}", config, result, profile, device)
             checkpoint.unlink(missing_ok=True)
             _refuse_if_put_aside(incomplete, keep)
         checkpoint.unlink(missing_ok=True)
@@ -79,16 +76,19 @@ def same_history(run: Run, result: Result) -> bool:
     return run.history[columns].equals(again[columns])
 
 
-def _aside(run: Run) -> list[Path]:
+def _aside(run: Run) -> Path:
+    return paths.CHECKPOINTS.parent / "other_history" / run.record["profile"] / run.folder.parent.name
+
+
+def _put_aside(run: Run) -> list[Path]:
     """The folders of further trainings of a record, which gave another history."""
-    folder = paths.CHECKPOINTS.parent / "other_history" / run.record["profile"] / run.folder.parent.name
-    return sorted(folder.glob(f"{run.folder.name}-*")) or [folder / f"{run.folder.name}-0"]
+    return sorted(_aside(run).glob(f"{run.folder.name}-*"))
 
 
 def _refuse_if_put_aside(run: Run, keep: Sequence[str]) -> None:
     """OtherHistory where a further training that has all of `keep` lies beside the record, since it is another one."""
-    for folder in _aside(run):
-        if folder.exists() and set(keep) <= set((other := record.load(folder)).keep):
+    for folder in _put_aside(run):
+        if set(keep) <= set((other := record.load(folder)).keep):
             raise OtherHistory(
                 f"{run.folder.name} was trained again for {', '.join(sorted(set(keep) - set(run.keep)))}, and its "
                 f"history is another one ({other.device} now, {run.device} then), so the record stays as it is. The "
@@ -138,4 +138,4 @@ def keep_of(keep: Keep, config: Config) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1)
 def _dataset(name: str) -> data.Cifar10:
-    return data.dataset("smoke" if name == "synthetic" else "full")
+    return data.synthetic() if name == "synthetic" else data.load()

@@ -5,7 +5,7 @@ to. pdf: the report; latex: text in it. index: all figures; runs_table: all runs
 than once.
 """
 
-from .checks import checks
+from .checks import Checks as checks
 from .claims import show_claims
 from .figures import save_figure
 from .numbers import save_numbers

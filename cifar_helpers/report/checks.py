@@ -4,7 +4,7 @@ from cifar_helpers.report import generated
 
 
 class Checks:
-    """The checks behind one group of sentences in a notebook or in the report.
+    """The checks behind one group of sentences in a notebook or in the report: `Checks("03_activations", profile)`.
 
     `check(statement, condition)` prints the statement with its outcome. In the profile `full` one that does not hold
     stops the notebook, so that no text outlives its data. In smaller profiles, and in a run with other parameters than
@@ -40,8 +40,3 @@ class Checks:
         outcome = "" if all(self.outcomes.values()) else r"\notshown"
         lines.append(rf"\expandafter\def\csname checked {self.group}\endcsname{{{outcome}}}")
         generated.write(f"{self.group}.checks", "\n".join(lines), self.profile)
-
-
-def checks(group: str, profile: str) -> Checks:
-    """An empty group of checks, named by the notebook's digits and what they are about: "03_activations"."""
-    return Checks(group, profile)

@@ -25,10 +25,7 @@ def overlay(axis: Axes, picture: np.ndarray, heat: Tensor, text: str = "") -> Ax
 
 
 def sheet(
-    pictures: np.ndarray,
-    titles: Sequence[str],
-    columns: Mapping[str, tuple[Tensor, Sequence[str]]],
-    blocks: int = 1,
+    pictures: np.ndarray, titles: Sequence[str], columns: Mapping[str, tuple[Tensor, Sequence[str]]], blocks: int = 1
 ) -> Figure:
     """A line for each picture (n, 32, 32, 3): first itself, then a map for each column: label -> (maps, n texts).
 

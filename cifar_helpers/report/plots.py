@@ -35,30 +35,20 @@ TITLES = {
 }
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = "os^DvPX*<>"
-# Within a group, the place decides. The gaps keep what is drawn together apart, as there are ten colours.
-GAP = ("",)
-FIRST = (
-    *("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu"),
-    *GAP,
-    "elu",
-    *6 * GAP,
-    *("gelu", "silu"),
-)
-GROUPS = (
-    (*FIRST, *(name for name in MAKERS if name not in FIRST)),
+GROUPS = (  # what is drawn together: the place decides on colour, line and marker
+    ("relu", "selu", "prelu", "softplus", "sigmoid", "softmax", "tanh", "hardtanh", "relu6", "leaky_relu"),
     ("cross_entropy", "mse", "bce_with_logits", "multilabel_soft_margin"),
     ("sgd", "adam", "rmsprop", "adadelta", "muon"),
     ("one_cycle", "constant", "multi_step", "cosine", "linear"),
     ("ResNet18", "ResNeXt50_32x4d", "DPN26", "DLA", "DenseNet121"),
     ("VGG-A", "VGG-A with batch norm", "VGG-A with noisy batch norm"),
-    # methods and orders of pixels: none in a colour of the networks, which stand beside them
-    (
-        *5 * GAP,
-        *("other image", "occlusion", "random", *GAP, "centred blob"),
-        *5 * GAP,
-        *("integrated gradients", *2 * GAP, "Grad-CAM", "guided backpropagation"),
-    ),
 )
+NUMBERS = {name: number for group in GROUPS for number, name in enumerate(group)}
+# There are ten colours. These are apart from what they are drawn with; maps and orders of pixels also from networks.
+NUMBERS |= {"elu": 11, "gelu": 18, "silu": 19}
+NUMBERS |= {"other image": 5, "occlusion": 6, "random": 7, "centred blob": 9}
+NUMBERS |= {"integrated gradients": 15, "Grad-CAM": 18, "guided backpropagation": 19}
+NUMBERS |= {name: number for number, name in enumerate([name for name in MAKERS if name not in NUMBERS], start=20)}
 
 
 def title(option: str) -> str:
@@ -69,10 +59,9 @@ def title(option: str) -> str:
 def style(option: str) -> dict:
     """color, linestyle and marker of an option: the same in every figure, and distinguishable without colour.
 
-    A name that is in none of the GROUPS gets one that follows from its letters.
+    A name that has no number gets a style that follows from its letters.
     """
-    group = next((group for group in GROUPS if option in group), None)
-    number = group.index(option) if group else zlib.crc32(option.encode())
+    number = NUMBERS.get(option, zlib.crc32(option.encode()))
     colours = sns.color_palette("colorblind")
     colours[8] = (0, 0, 0)  # in the place of a yellow that is lost on white
     return {

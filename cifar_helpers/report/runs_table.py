@@ -1,6 +1,5 @@
 """All runs: a row for each in runs/index.csv, a row per experiment in the report's appendix."""
 
-import dataclasses
 import sys
 
 import pandas as pd
@@ -56,10 +55,8 @@ def _row(run: Run) -> dict:
 
 def _changes(config: Config) -> str:
     """`loss=mse width=0.25`: the fields that are not at their default."""
-    defaults = {field.name: field.default for field in dataclasses.fields(config)} | {"hidden": []}
-    changed = {name: value for name, value in config.to_dict().items() if value != defaults[name]}
-    own_column = ("epochs", "seed", "evaluate")
-    return " ".join(f"{name}={value}".replace(" ", "") for name, value in changed.items() if name not in own_column)
+    shown = {name: value for name, value in config.changes().items() if name not in ("epochs", "seed", "evaluate")}
+    return " ".join(f"{name}={value}".replace(" ", "") for name, value in shown.items())
 
 
 def hours(runs: pd.DataFrame) -> pd.Series:

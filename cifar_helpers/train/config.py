@@ -1,12 +1,13 @@
 """Config: every choice that changes a result, and nothing else. Outputs are requested separately (outputs.py)."""
 
 import dataclasses
-import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cifar_helpers import models
+from cifar_helpers.core.text import short_hash
 from cifar_helpers.train import fields, losses, optimizers, schedules
 
 PRECISIONS = ("float32", "bfloat16")
@@ -79,15 +80,28 @@ class Config:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return fields | {"hidden": list(self.hidden), "schedule": schedules.label(self.schedule)}
 
+    def changes(self) -> dict:
+        """The fields that are not at their default, as `to_dict` has them."""
+        usual = {f.name: f.default for f in dataclasses.fields(self)} | {"hidden": []}
+        return {name: value for name, value in self.to_dict().items() if value != usual[name]}
+
     @property
     def hash(self) -> str:
         """Eight hexadecimal digits over the fields that are not at their default."""
-        defaults = {f.name: f.default for f in dataclasses.fields(self)} | {"hidden": []}
-        changed = {name: value for name, value in self.to_dict().items() if value != defaults[name]}
-        return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
+        return short_hash(json.dumps(self.changes(), sort_keys=True))
+
+    @property
+    def small_epochs(self) -> int:
+        """The number of first epochs whose images are scaled down."""
+        return math.ceil(self.small_share * self.epochs)
 
     @property
     def name(self) -> str:
         """The network, what sets the run apart for a reader, the seed: `resnet18-leaky_relu-seed1`."""
         named = {"activation": self.activation, "loss": self.loss, "optimizer": self.optimizer}
         return "-".join([self.model, *(v for f, v in named.items() if v != getattr(Config, f)), f"seed{self.seed}"])
+
+    @property
+    def key(self) -> str:
+        """The name and the hash: of the record's folder, and of whatever else belongs to this training alone."""
+        return f"{self.name}-{self.hash}"

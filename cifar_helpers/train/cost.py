@@ -40,7 +40,7 @@ def multiply_adds(model: nn.Module, side: int = 32) -> int:
 
 def multiply_adds_of_training(model: nn.Module, config, epochs: int, images: int) -> int:
     """Of the forward passes of all training images: so many epochs of so many images each, the first ones small."""
-    small = sum(epoch < config.small_share * config.epochs for epoch in range(epochs))  # as the loop has it
+    small = min(epochs, config.small_epochs)
     passes = {config.small_side: small, 32: epochs - small} if config.small_side != 32 else {32: epochs}
     return sum(images * number * multiply_adds(model, side) for side, number in passes.items() if number)
 

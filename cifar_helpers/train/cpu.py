@@ -56,11 +56,6 @@ def prepare(model: nn.Module, precision: str) -> None:
         in_float32(model)
 
 
-def matrix_units() -> str | None:
-    """The CPU's units for products of matrices that torch uses: "AMX", or None."""
-    return "AMX" if available() else None
-
-
 def keep_freed() -> bool:
     """Have glibc keep what is freed, instead of giving large blocks back to the system; False where there is no glibc.
 
@@ -164,18 +159,11 @@ def speed_up(model: nn.Module) -> None:
     """
     for module in model.modules():
         if (
-            not isinstance(module, nn.Conv2d)
-            or type(module).forward is not nn.Conv2d.forward
-            or module.bias is not None
-        ):
-            continue
-        padded = module.padding_mode == "zeros" and module.padding in (
-            tuple(k // 2 for k in module.kernel_size),
-            "same",
-        )
-        if (
-            padded
+            isinstance(module, nn.Conv2d)
+            and type(module).forward is nn.Conv2d.forward
+            and (module.bias, module.padding_mode) == (None, "zeros")
             and module.kernel_size in ((1, 1), (3, 3))
+            and module.padding in (tuple(k // 2 for k in module.kernel_size), "same")
             and (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
         ):
             module.__class__ = Conv2d

@@ -21,4 +21,4 @@ def resolve_device(device: str | None) -> str:
 
 def matrix_units(device: str) -> str | None:
     """The CPU's units for products of matrices, "AMX"; None without them, or where a GPU trains."""
-    return cpu.matrix_units() if device == "cpu" else None
+    return "AMX" if device == "cpu" and cpu.available() else None

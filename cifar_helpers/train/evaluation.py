@@ -1,5 +1,8 @@
 """The answers of a network over batches, and how good they are."""
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
@@ -10,6 +13,18 @@ from cifar_helpers.train.losses import LOSSES
 def autocast(device_type: str, precision: str):
     """Convolutions and matrix products inside in the config's precision; weights stay float32."""
     return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextlib.contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; afterwards each module has its own mode again."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from torch import nn
 from cifar_helpers import models
 from cifar_helpers.data.batches import Batches
 from cifar_helpers.train import losses
+from cifar_helpers.train.evaluation import eval_mode
 
 # Step sizes as multiples of the learning rate: the paper's range for VGG, [1/2, 4] (its appendix A.2.2). It does not
 # say how finely; steps of 1/2 are ours.
@@ -27,18 +28,16 @@ PROBE = 200  # validation or test images on which `shift` measures the layers
 
 @contextlib.contextmanager
 def preserve_state(model: nn.Module) -> Iterator[None]:
-    """Restore weights, buffers, modes and the state of the random numbers on exit."""
+    """Evaluation mode inside; on exit weights, buffers, modes and the state of the random numbers are as before."""
     tensors = [*model.parameters(), *model.buffers()]
-    saved, modes = [tensor.detach().clone() for tensor in tensors], [(m, m.training) for m in model.modules()]
-    with torch.random.fork_rng(_gpus(tensors)):
+    saved = [tensor.detach().clone() for tensor in tensors]
+    with torch.random.fork_rng(_gpus(tensors)), eval_mode(model):
         try:
             yield
         finally:
             with torch.no_grad():
                 for tensor, value in zip(tensors, saved):
                     tensor.copy_(value)
-            for module, training in modes:
-                module.training = training
 
 
 def line_scan(
@@ -78,7 +77,7 @@ def line_scan(
     return points.assign(smoothness=points["gradient_change"] / points["moved"])
 
 
-def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dict]:
+def landscape(model: nn.Module, batch: tuple, evaluation: Batches, config) -> list[dict]:
     """The three measurements at this step: one row of loss, loss_low, loss_high, change_low, change_high, smoothness.
 
     The step sizes are FACTORS times the config's learning rate. The loss is that of the training step, batch norm
@@ -108,7 +107,7 @@ def landscape(model: nn.Module, batch: tuple, held: Batches, config) -> list[dic
     return [{name: float(value) for name, value in row.items()}]  # a checkpoint holds no numpy scalars
 
 
-def shift(model: models.Network, batch: tuple, held: Batches, config) -> list[dict]:
+def shift(model: models.Network, batch: tuple, evaluation: Batches, config) -> list[dict]:
     """How far one step moves the distribution of each later stage's input: a row per stage of layer, shift.
 
     Each channel of the input to stages 2, 3, ... has a mean m_c and a standard deviation s_c over the positions of
@@ -119,7 +118,7 @@ def shift(model: models.Network, batch: tuple, held: Batches, config) -> list[di
     the 2-Wasserstein distance of Gaussians with these moments in units of the spread.
     """
     images, labels = batch
-    probe = next(held.epoch(0))[0][:PROBE]
+    probe = next(evaluation.epoch(0))[0][:PROBE]
     parameters = _trained(model)
     with preserve_state(model):
         model.train()
@@ -141,22 +140,12 @@ def shift(model: models.Network, batch: tuple, held: Batches, config) -> list[di
 def _moments(model: models.Network, images: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """(mean, standard deviation) of each channel of the inputs to stages 2, 3, ..."""
     found = {}
-    later = list(models.stages(model).items())[1:]
-
-    def keep(name: str):
-        def hook(module, inputs):
-            found[name] = inputs[0].mean((0, 2, 3)), inputs[0].std((0, 2, 3))
-
-        return hook
-
-    hooks = [stage.register_forward_pre_hook(keep(name)) for name, stage in later]
-    try:
-        with torch.no_grad():
-            model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
+    with torch.no_grad():
+        values = model.stem(images)
+        for name, stage in models.stages(model).items():
+            found[name] = values.mean((0, 2, 3)), values.std((0, 2, 3))
+            values = stage(values)
+    return dict(list(found.items())[1:])
 
 
 def _trained(model: nn.Module) -> list[nn.Parameter]:

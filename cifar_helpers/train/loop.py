@@ -227,7 +227,7 @@ def train_epoch(parts: Parts, progress: Progress, epoch: int, after_step: Callab
 
 def _batches(parts: Parts, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (B, 3, side, side) and labels (B,) of an epoch, scaled down in the first ones where the config says so."""
-    small = epoch < parts.config.small_share * parts.config.epochs
+    small = epoch < parts.config.small_epochs
     for images, labels in parts.training.epoch(epoch):
         yield downscale(images, parts.config.small_side) if small else images, labels
 

@@ -94,7 +94,7 @@ def optimizers_for(config, model: nn.Module) -> list[torch.optim.Optimizer]:
             return [torch.optim.RMSprop(groups, momentum=config.momentum)]
         case "adadelta":
             return [torch.optim.Adadelta(groups)]
-        case "muon":
+        case _:  # muon
             if not (config.head_rate and config.bias_rate):
                 raise ValueError("muon turns filters only: set head_rate and bias_rate for what is left to SGD")
             return [
@@ -107,8 +107,6 @@ def optimizers_for(config, model: nn.Module) -> list[torch.optim.Optimizer]:
                 ),
                 torch.optim.SGD(groups[1:], momentum=SGD_MOMENTUM, nesterov=True),
             ]
-        case _:
-            raise ValueError(f"unknown optimizer {config.optimizer!r}; choose from {', '.join(ALL)}")
 
 
 def _groups(model: nn.Module) -> dict[Tensor, int]:

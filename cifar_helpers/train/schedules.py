@@ -4,9 +4,10 @@ Only one of them is built per run and it never touches the optimizer's rate but 
 the rate a config names is the rate that is used: the highest of `one_cycle`, the first of all the others.
 """
 
-import hashlib
 import math
 from collections.abc import Callable
+
+from cifar_helpers.core.text import short_hash
 
 Schedule = Callable[[float], float]
 
@@ -54,7 +55,7 @@ def label(schedule: str | Schedule) -> str:
         return schedule
     values = ",".join(f"{value:.9g}" for value in _factors(schedule))
     name = getattr(schedule, "__name__", type(schedule).__name__)  # functools.partial has no name of its own
-    return f"{name}@{hashlib.sha256(values.encode()).hexdigest()[:8]}"
+    return f"{name}@{short_hash(values)}"
 
 
 def settled(schedule: str | Schedule) -> str | Schedule:

@@ -141,4 +141,6 @@ def test_probabilities_are_those_of_the_network():
         expected = run.model().eval()(grad_cam.normalised(pictures)).softmax(1).numpy()
     for _ in range(2):  # measured, then read
         assert np.allclose(grad_cam.probabilities(run, pictures), expected, atol=1e-4)
-    assert np.allclose(grad_cam.probabilities(run, pictures[::-1]), expected[::-1], atol=1e-4)  # as many, but others
+    assert np.allclose(
+        grad_cam.probabilities(run, pictures[::-1].copy()), expected[::-1], atol=1e-4
+    )  # as many, but others

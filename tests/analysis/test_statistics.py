@@ -229,34 +229,6 @@ def test_detectable_does_not_depend_on_what_was_found():
     assert statistics.detectable(moved) == pytest.approx(statistics.detectable(runs))
 
 
-@pytest.mark.parametrize("first, second, both", [(15, 5, 80), (5, 15, 80), (0, 0, 10), (7, 0, 0), (10, 10, 0)])
-def test_mcnemar_is_its_definition(first, second, both):
-    a = np.repeat([True, False, True, False], [first, second, both, 3])
-    b = np.repeat([False, True, True, False], [first, second, both, 3])
-    found, n, total = statistics.mcnemar(a, b), first + second + both + 3, first + second
-    assert found["difference"] == pytest.approx(100 * (a.mean() - b.mean()))
-    assert (found["only_first"], found["only_second"], found["n"]) == (first, second, n)
-    tail = sum(math.comb(total, k) for k in range(min(first, second) + 1)) / 2**total
-    assert found["p"] == pytest.approx(min(1, 2 * tail))
-    p, q = (first + 1) / (n + 2), (second + 1) / (n + 2)  # Bonett and Price 2012
-    half = 1.959964 * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
-    assert (found["low"], found["high"]) == pytest.approx((100 * (p - q - half), 100 * (p - q + half)), abs=1e-5)
-
-
-def test_mcnemars_interval_covers_the_truth():
-    random = np.random.default_rng(0)
-    kinds = random.choice(4, (1500, 400), p=[0.08, 0.05, 0.8, 0.07])  # only first, only second, both, none
-    rows = [statistics.mcnemar((kind == 0) | (kind == 2), (kind == 1) | (kind == 2)) for kind in kinds]
-    covered = np.mean([row["low"] < 3 < row["high"] for row in rows])
-    assert 0.93 < covered < 0.97, covered
-
-
-def test_mcnemar_takes_the_same_images_only():
-    for first, second in (([True], [True, False]), ([], []), ([[True]], [[True]])):
-        with pytest.raises(ValueError, match="two lists of the same images"):
-            statistics.mcnemar(first, second)
-
-
 def test_a_baseline_that_is_not_there_is_told_whatever_names_the_options():
     rows = [{"option": option, "seed": seed, "value": seed, "diverged": False} for option in (8, 16) for seed in (0, 1)]
     with pytest.raises(ValueError, match="no run of the baseline 32; there are 8, 16"):

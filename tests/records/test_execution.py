@@ -60,12 +60,16 @@ def test_processes(results, alone):
 def test_dask_worker_killed_in_its_run_loses_only_that_run(results, alone):
     distributed = pytest.importorskip("distributed")
 
+    threads = execution.threads(2)
+
     class Redirect(distributed.WorkerPlugin):  # a worker that is started again has it too
-        def setup(self, worker, folder=results):
+        def setup(self, worker, folder=results, threads=threads):
             redirect(folder)
+            torch.set_num_threads(threads)
 
     long = dataclasses.replace(TINY, epochs=30, seed=9)
-    with execution.dask(workers=2) as executor:
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster, execution.dask(cluster.scheduler_address) as executor:
         client = executor._client
         client.register_plugin(Redirect())
         pids = client.run(os.getpid)
@@ -91,13 +95,14 @@ def until(condition, seconds=120):
 
 @pytest.mark.slow
 def test_dask_run_that_costs_every_worker_is_one_clear_error():
-    pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed")
     import dask
 
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
         pytest.raises(RuntimeError, match="died.*same command again"),
-        execution.dask(workers=1) as executor,
+        execution.dask(cluster.scheduler_address) as executor,
     ):
         executor.submit(os._exit, 9).result()
 

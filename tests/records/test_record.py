@@ -16,7 +16,7 @@ from torch import nn
 from cifar_helpers import cli, data, experiments, records, train
 from cifar_helpers.core import paths
 from cifar_helpers.models.network import FAMILIES, Parts
-from cifar_helpers.train import Config, cpu
+from cifar_helpers.train import Config, cpu, device
 
 TINY = Config("resnet18", width=0.125, data="synthetic", images=100, test_images=100, epochs=1, batch_size=50)
 KEEP = ("weights", "steps", "logits", "dead_units", "tta")
@@ -80,7 +80,7 @@ def test_weights_and_steps_are_kept_where_asked(results):
 
 def test_the_record_says_what_it_cost(results):
     run = records.get(TINY, profile="smoke", device="cpu")
-    assert run.record["threads"] == torch.get_num_threads() and run.record["matrix_units"] == cpu.matrix_units()
+    assert run.record["threads"] == torch.get_num_threads() and run.record["matrix_units"] == device.matrix_units("cpu")
     assert 0 < run.record["cpu_seconds"] < 20 * run.record["seconds"]
     assert run.record["multiply_adds"] == train.cost.multiply_adds(train.network(TINY)) * 100
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from cifar_helpers import experiments, models, train
-from cifar_helpers.analysis import statistics
+from cifar_helpers.analysis import grad_cam, statistics
 from cifar_helpers.report import plots
 from cifar_helpers.train.losses import LOSSES
 
@@ -40,7 +40,7 @@ def test_options_drawn_together_differ_in_colour_and_without_it(options):
 
 def test_every_option_has_a_title_and_a_style_of_its_own():
     for option in (*models.ACTIVATIONS, *LOSSES, *train.OPTIMIZERS):
-        assert option in plots.TITLES and any(option in group for group in plots.GROUPS)
+        assert option in plots.TITLES and option in plots.NUMBERS
     assert plots.title("hidden 256") == "hidden 256"
     assert plots.style("hidden 256") == plots.style("hidden 256")
 
@@ -66,11 +66,10 @@ def test_training_and_test_images_side_by_side_have_one_scale():
 
 
 def test_what_is_drawn_beside_the_networks_has_none_of_their_colours():
-    networks, methods = plots.GROUPS[4], [name for name in plots.GROUPS[6] if name]
-    assert "ResNet18" in networks and "Grad-CAM" in methods
-    assert not {plots.style(n)["color"] for n in networks} & {plots.style(m)["color"] for m in methods}
-    drawn_together = ("Grad-CAM", "other image", "random", "centred blob"), methods[-3:]
-    assert all(len({plots.style(name)["color"] for name in names}) == len(names) for names in drawn_together)
+    networks = ("ResNet18", "ResNeXt50_32x4d", "DPN26", "DLA", "DenseNet121")
+    orders, methods = ("Grad-CAM", "other image", "random", "centred blob"), grad_cam.METHODS
+    assert not {plots.style(n)["color"] for n in networks} & {plots.style(m)["color"] for m in (*orders, *methods)}
+    assert all(len({plots.style(name)["color"] for name in names}) == len(names) for names in (orders, methods))
 
 
 def test_any_column_of_a_history_can_be_drawn_alone():

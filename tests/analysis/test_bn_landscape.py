@@ -323,7 +323,12 @@ def test_experiments_ask_for_what_the_notebook_reads():
 
 @pytest.mark.parametrize(
     "rates, words",
-    (((0.1,), "two of them"), ((), "two of them"), ((0.1, -0.1), "above 0"), ((0.1, float("nan")), "above 0")),
+    (
+        ((0.1,), "two of them"),
+        ((), "two of them"),
+        ((0.1, -0.1), "learning_rate is a number"),
+        ((0.1, float("nan")), "learning_rate is"),
+    ),
 )
 def test_bad_rates_are_named(rates, words):
     with pytest.raises(ValueError, match=words):

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         return options.run(options)
     except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:  # DataError is a RuntimeError
         text = str(error) or type(error).__name__
-        if isinstance(error, MemoryError) or any(told in text for told in NO_MEMORY):
+        if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
             text = "there is not enough memory: close other programs or use fewer --workers, and give the command again"
         encoding = getattr(sys.stderr, "encoding", None)
         print("\n".join(printable(line, encoding) for line in f"error: {text}".split("\n")), file=sys.stderr)

@@ -20,13 +20,13 @@ def lock(path: Path, waiting: str = "") -> Iterator[None]:
 
     OSError says what to do where the file system gives no locks, as some network drives do.
     """
-    held = FileLock(folder(path.parent) / path.name)
+    file_lock = FileLock(folder(path.parent) / path.name)
     try:
         try:
-            held.acquire(timeout=0)
+            file_lock.acquire(timeout=0)
         except Timeout:
             print(waiting, end="\n" * bool(waiting), file=sys.stderr, flush=True)
-            held.acquire()
+            file_lock.acquire()
     except (OSError, NotImplementedError) as error:
         raise OSError(
             f"the file {path} could not be locked ({error}): move its folder to a disk of this machine, or ask for "
@@ -35,7 +35,7 @@ def lock(path: Path, waiting: str = "") -> Iterator[None]:
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 def folder(path: Path) -> Path:

@@ -34,5 +34,5 @@ def split(labels: np.ndarray, validation: int = VALIDATION_IMAGES, seed: int = 0
             f"validation must be a multiple of the {len(classes)} classes and leave some of each "
             f"class for training (at most {len(classes) * (counts.min() - 1)}), not {validation}"
         )
-    held = subset(labels, validation, seed)
-    return np.setdiff1d(np.arange(len(labels)), held), held
+    chosen = subset(labels, validation, seed)
+    return np.setdiff1d(np.arange(len(labels)), chosen), chosen

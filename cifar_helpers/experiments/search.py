@@ -46,7 +46,7 @@ COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 FEWEST = 4  # finished trials from which the importance is computed: the best quarter of them is one
 
 
-def settings(parameters: dict) -> dict:
+def config_fields(parameters: dict) -> dict:
     """A trial's parameters as fields of Config, rounded to two digits so that a reader can repeat them."""
     low, *_, high = RATES[parameters["optimizer"]]
     fields = parameters | {"learning_rate": low * (high / low) ** parameters["learning_rate"]}
@@ -103,7 +103,10 @@ def work(profile: str, trials: int, device: str) -> optuna.Study:
         while True:
             trial, others = _next(study, profile, trials or BUDGET[profile])
             if trial:
-                config, title = replace(base, **settings(trial.params)), f"{profile} search, trial {trial.number}: "
+                config, title = (
+                    replace(base, **config_fields(trial.params)),
+                    f"{profile} search, trial {trial.number}: ",
+                )
                 progress.titled(title, _train, study, trial, config, cifar, profile, device)
             elif others:
                 time.sleep(1)  # should its process die, the trial is this one's
@@ -133,7 +136,7 @@ def table(study: optuna.Study) -> pd.DataFrame:
             "state": trial.state.name,
             "validation accuracy": trial.value,
             "epochs": len(trial.intermediate_values),
-            **settings(trial.params),
+            **config_fields(trial.params),
             "seconds": trial.user_attrs["seconds"],
         }
         for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -180,7 +183,7 @@ def best(study: optuna.Study, base: Config) -> Config:
     """`base` with the settings of the trial that did best on validation images, to be evaluated on the test set."""
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise ValueError("no trial of the search was trained to the end yet: give the command search again")
-    return replace(base, **settings(study.best_params), evaluate="test")
+    return replace(base, **config_fields(study.best_params), evaluate="test")
 
 
 def path_of(profile: str) -> Path:
@@ -234,9 +237,9 @@ def _train(
                 value = _accuracy(trial, config, cifar, profile, device)
             except optuna.TrialPruned:
                 value = None
-            told = study.trials[trial.number]
-            last = value if value is not None else list(told.intermediate_values.values())[-1]
-            trial.set_user_attr("checksum", study_file.checksum(told, last))
+            now = study.trials[trial.number]
+            last = value if value is not None else list(now.intermediate_values.values())[-1]
+            trial.set_user_attr("checksum", study_file.checksum(now, last))
             done = study.tell(trial, value, TrialState.PRUNED if value is None else None)
     except UpdateFinishedTrialError:
         print(f"{profile} search, trial {trial.number}: it stood still, and another process tries it again", flush=True)
@@ -246,7 +249,7 @@ def _train(
             study.tell(trial, state=TrialState.FAIL)
             optuna.storages.RetryHeartbeatStaleTrialCallback()(study, study.trials[trial.number])
         raise
-    chosen = ", ".join(f"{name} {value}" for name, value in settings(trial.params).items())
+    chosen = ", ".join(f"{name} {value}" for name, value in config_fields(trial.params).items())
     ended = "pruned" if value is None else "ended"
     print(
         f"{profile} search, trial {done.number}: {done.value:.2f} % of the validation images, {ended} after epoch "

@@ -77,8 +77,8 @@ def heartbeat(study: optuna.Study, trial: optuna.Trial) -> contextlib.AbstractCo
 def checksum(trial: FrozenTrial, value: float | None) -> str:
     """Of what a trial tried and measured: SQLite itself notices no changed number."""
     steps = sorted(trial.intermediate_values.items())
-    told = json.dumps([trial.number, trial.params, steps, trial.user_attrs["seconds"], value], sort_keys=True)
-    return short_hash(told)
+    text = json.dumps([trial.number, trial.params, steps, trial.user_attrs["seconds"], value], sort_keys=True)
+    return short_hash(text)
 
 
 @contextlib.contextmanager

@@ -59,8 +59,8 @@ def execute(name: str, profile: str) -> int:
     output = files.folder(paths.notebooks(profile)) / f"{name}.ipynb"  # an error now, not after minutes
     # in build/ also where the output is not, so that nobody takes it for a notebook of its own
     failed = files.folder(paths.ROOT / "build" / profile / "notebooks") / f"{name}.failed.ipynb"
-    told = f"{name} is being executed by another process; waiting for it"
-    with files.lock(paths.ROOT / "build" / profile / f"{name}.lock", told):
+    waiting = f"{name} is being executed by another process; waiting for it"
+    with files.lock(paths.ROOT / "build" / profile / f"{name}.lock", waiting):
         try:
             return _execute(source, failed, output, profile)
         except OSError as error:

@@ -72,8 +72,8 @@ def train(
     training, evaluation = batches_for(config, cifar, device)
     _check_small_side(config)
     with Stopwatch() as preparation:
-        parts = set_up(config, training, evaluation, device)
-        states = parts.model, parts.optimizers, parts.schedulers
+        setup = set_up(config, training, evaluation, device)
+        states = setup.model, setup.optimizers, setup.schedulers
         progress = checkpoints.restore(checkpoint, config, keep, *states)
     if (code := revision()) and code not in progress.revisions:
         progress.revisions.append(code)
@@ -83,7 +83,7 @@ def train(
         for epoch in range(len(progress.rows), config.epochs):
             if _diverged(progress):
                 break
-            row = train_epoch(parts, progress, epoch, shown.update)
+            row = train_epoch(setup, progress, epoch, shown.update)
             row["seconds"] += preparation.wall if epoch == 0 else 0.0
             shown.set_postfix(
                 loss=f"{row['train_loss']:.3f}", accuracy=f"{row[f'{config.evaluate}_accuracy']:.2f}%", refresh=False
@@ -92,11 +92,11 @@ def train(
                 checkpoints.save(checkpoint, config, progress, *states)
             if after_epoch:
                 after_epoch(epoch + 1, row)
-    return _result(parts, progress, keep, device)
+    return _result(setup, progress, keep, device)
 
 
 @dataclass(frozen=True)
-class Parts:
+class Setup:
     """What a training works with; the epochs change the state inside."""
 
     config: Config
@@ -107,7 +107,7 @@ class Parts:
     schedulers: list[torch.optim.lr_scheduler.LambdaLR]
 
 
-def set_up(config: Config, training: Batches, evaluation: Batches, device: str) -> Parts:
+def set_up(config: Config, training: Batches, evaluation: Batches, device: str) -> Setup:
     """Seed torch's random numbers and make the network, its optimizers and their schedules."""
     torch.manual_seed(config.seed)
     model = network(config)
@@ -123,7 +123,7 @@ def set_up(config: Config, training: Batches, evaluation: Batches, device: str) 
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(factor(min(step / total, 1.0))))
         for optimizer in optimizers
     ]
-    return Parts(config, training, evaluation, model, optimizers, schedulers)
+    return Setup(config, training, evaluation, model, optimizers, schedulers)
 
 
 def network(config: Config) -> models.Network:
@@ -192,30 +192,30 @@ def _subset(images: np.ndarray, labels: np.ndarray, field: str, count: int | Non
     return images[chosen], labels[chosen]
 
 
-def train_epoch(parts: Parts, progress: Progress, epoch: int, after_step: Callable[[], object]) -> dict:
+def train_epoch(setup: Setup, progress: Progress, epoch: int, after_step: Callable[[], object]) -> dict:
     """One pass over the training images and its evaluation: the history's next row, which `progress` now holds."""
-    config, measuring, losses = parts.config, Stopwatch(), []
-    rate, first = parts.optimizers[0].param_groups[0]["lr"], epoch * len(parts.training)
-    correct = torch.zeros((), device=parts.training.labels.device, dtype=torch.int64)
-    parts.model.train()
+    config, measuring, losses = setup.config, Stopwatch(), []
+    rate, first = setup.optimizers[0].param_groups[0]["lr"], epoch * len(setup.training)
+    correct = torch.zeros((), device=setup.training.labels.device, dtype=torch.int64)
+    setup.model.train()
     with Stopwatch() as watch:
-        for step, batch in enumerate(_batches(parts, epoch), start=first):
+        for step, batch in enumerate(_batches(setup, epoch), start=first):
             with measuring:
-                measure(parts, progress, epoch, step, batch, at_end=False)
-            loss, right = train_step(parts, *batch)
+                measure(setup, progress, epoch, step, batch, at_end=False)
+            loss, right = train_step(setup, *batch)
             losses.append(loss)
             correct += right
             after_step()
         step_losses = torch.stack(losses).float().cpu()
-    measure(parts, progress, epoch, step + 1, batch, at_end=True)
-    evaluated_loss, evaluated_accuracy = evaluate(parts.model, parts.evaluation, config.loss, config.precision)
+    measure(setup, progress, epoch, step + 1, batch, at_end=True)
+    evaluated_loss, evaluated_accuracy = evaluate(setup.model, setup.evaluation, config.loss, config.precision)
     progress.cpu_seconds += watch.cpu - measuring.cpu
     progress.steps += step_losses.tolist()
     progress.rows.append(
         {
             "epoch": epoch + 1,
             "train_loss": step_losses.double().mean().item(),
-            "train_accuracy": 100 * correct.item() / (len(parts.training) * config.batch_size),
+            "train_accuracy": 100 * correct.item() / (len(setup.training) * config.batch_size),
             f"{config.evaluate}_loss": evaluated_loss,
             f"{config.evaluate}_accuracy": evaluated_accuracy,
             "learning_rate": rate,
@@ -225,11 +225,11 @@ def train_epoch(parts: Parts, progress: Progress, epoch: int, after_step: Callab
     return progress.rows[-1]
 
 
-def _batches(parts: Parts, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(setup: Setup, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (B, 3, side, side) and labels (B,) of an epoch, scaled down in the first ones where the config says so."""
-    small = epoch < parts.config.small_epochs
-    for images, labels in parts.training.epoch(epoch):
-        yield downscale(images, parts.config.small_side) if small else images, labels
+    small = epoch < setup.config.small_epochs
+    for images, labels in setup.training.epoch(epoch):
+        yield downscale(images, setup.config.small_side) if small else images, labels
 
 
 def downscale(images: Tensor, side: int) -> Tensor:
@@ -239,9 +239,9 @@ def downscale(images: Tensor, side: int) -> Tensor:
     )
 
 
-def train_step(parts: Parts, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def train_step(setup: Setup, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """One step on a batch: its loss without the L1 penalty and how many answers were right, both before the step."""
-    config, model = parts.config, parts.model
+    config, model = setup.config, setup.model
     with autocast(images.device.type, config.precision):
         logits = model(images)
     loss = LOSSES[config.loss](logits.float(), labels, config.label_smoothing)
@@ -250,18 +250,18 @@ def train_step(parts: Parts, images: Tensor, labels: Tensor) -> tuple[Tensor, Te
         total = loss + config.l1 * sum(p.abs().sum() for p in model.parameters() if p.dim() > 1)
     model.zero_grad(set_to_none=True)
     total.backward()
-    for optimizer, scheduler in zip(parts.optimizers, parts.schedulers):
+    for optimizer, scheduler in zip(setup.optimizers, setup.schedulers):
         optimizer.step()
         scheduler.step()
     return loss.detach(), (logits.argmax(1) == labels).sum()
 
 
-def measure(parts: Parts, progress: Progress, epoch: int, step: int, batch: tuple[Tensor, Tensor], at_end: bool):
+def measure(setup: Setup, progress: Progress, epoch: int, step: int, batch: tuple[Tensor, Tensor], at_end: bool):
     """Add the rows of what is due before this step, or at the end of the epoch, to the progress."""
     for name, interval in outputs.measured(progress.measured).items():
         if at_end != (interval == 0) or (interval and step % interval):
             continue
-        rows = MEASUREMENTS[name.partition(":")[0]](parts.model, batch, parts.evaluation, parts.config)
+        rows = MEASUREMENTS[name.partition(":")[0]](setup.model, batch, setup.evaluation, setup.config)
         progress.measured[name] += [{"epoch": epoch + 1, "step": step, **row} for row in rows]
 
 
@@ -269,18 +269,18 @@ def _diverged(progress: Progress) -> bool:
     return bool(progress.rows) and not math.isfinite(progress.rows[-1]["train_loss"])
 
 
-def _result(parts: Parts, progress: Progress, keep: tuple[str, ...], device: str) -> Result:
-    config, model = parts.config, parts.model
+def _result(setup: Setup, progress: Progress, keep: tuple[str, ...], device: str) -> Result:
+    config, model = setup.config, setup.model
     if "tta" in keep:
         with Stopwatch() as watch:
-            _, accuracy = evaluate(TestTimeAugmentation(model), parts.evaluation, config.loss, config.precision)
+            _, accuracy = evaluate(TestTimeAugmentation(model), setup.evaluation, config.loss, config.precision)
         progress.rows[-1][f"{config.evaluate}_tta_accuracy"] = accuracy
         progress.rows[-1]["seconds"] += watch.wall  # a part of the method, so of its time
         progress.cpu_seconds += watch.cpu
     logits = labels = None
     if "logits" in keep:
-        logits, labels = (tensor.cpu().numpy() for tensor in predict(model, parts.evaluation, config.precision))
-    history, images = pd.DataFrame(progress.rows), len(parts.training) * config.batch_size
+        logits, labels = (tensor.cpu().numpy() for tensor in predict(model, setup.evaluation, config.precision))
+    history, images = pd.DataFrame(progress.rows), len(setup.training) * config.batch_size
     return Result(
         history=history,
         model=model,

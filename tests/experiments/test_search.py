@@ -39,12 +39,14 @@ def test_the_baseline_is_in_the_space_and_never_reads_the_test_set(profile):
     parameters = search.baseline(base)
     for name, distribution in search.SPACE.items():
         assert distribution._contains(distribution.to_internal_repr(parameters[name])), name
-    assert replace(base, **search.settings(parameters)) == base
+    assert replace(base, **search.config_fields(parameters)) == base
 
 
 def test_learning_rates_are_of_the_optimizers_own_range():
     for name, rates in experiments.RATES.items():
-        found = [search.settings({"optimizer": name, "learning_rate": place})["learning_rate"] for place in (0, 0.5, 1)]
+        found = [
+            search.config_fields({"optimizer": name, "learning_rate": place})["learning_rate"] for place in (0, 0.5, 1)
+        ]
         assert found == [
             pytest.approx(rate, rel=0.05) for rate in (rates[0], math.sqrt(rates[0] * rates[-1]), rates[-1])
         ]

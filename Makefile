@@ -6,7 +6,7 @@
 # make lab                      JupyterLab, on a page that lists the notebooks
 # make html                     the notebooks as a small site, from their stored outputs
 # make badges                   badges and links for the address in pyproject.toml
-# make clean                    remove build/: every result but the committed ones
+# make clean                    remove build/: other profiles' results, checkpoints of unfinished trainings
 
 PROFILE ?= full
 PYTHON ?= python3
@@ -60,16 +60,16 @@ PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 # Recipes add to MADE. They begin with exec, where they would need a shell: one that is killed leaves its child alive.
 report: $(PDF)
 	@echo "made: $(or $(MADE),nothing; all was there)"
-	@echo "the PDF: $$(ls $(PDF) 2>/dev/null || echo none); the notebooks: $(PDF:report/report.pdf=)notebooks/"
+	@echo "the PDF: $(if $(NO_LATEX),not made,$$(ls $(PDF))); the notebooks: $(PDF:report/report.pdf=)notebooks/"
 ifeq ($(PROFILE),full)
 	@git status --short figures notebooks report runs 2>/dev/null | sed 's/^/not as committed: /'
 endif
 
 $(PDF): $(NOTEBOOKS:%=$(STEPS)/%) report/report.tex report/references.bib report/original_results.json
-	$(eval MADE += the PDF)
-	@if report/install_latex.sh; then exec $(RUN) pdf --profile $(PROFILE); \
-	else echo "No PDF, all else is done: install latexmk texlive-latex-recommended texlive-latex-extra lmodern" \
-	     "(Debian's names) and run make report again"; fi
+	$(eval NO_LATEX := $(shell report/install_latex.sh >&2 || echo yes))
+	$(if $(NO_LATEX),,$(eval MADE += the PDF))
+	@$(if $(NO_LATEX),echo "No PDF$(COMMA) all else is done: install" \
+	latexmk texlive-latex-recommended texlive-latex-extra lmodern "(Debian's names) and run make report again",exec $(RUN) pdf --profile $(PROFILE))
 
 # After the trainings, so that these have the machine for themselves.
 $(STEPS)/%: notebooks/%.ipynb $(CODE) $(STEPS)/trainings

@@ -46,6 +46,7 @@ if __name__ == "__main__":
     if options.kind:
         measure(options.kind, options.rounds)
     else:
+        torch.set_num_threads(1)
         print(
             f"{records.device_name('cpu')}; torch {torch.__version__}; median of {options.rounds} turns\n", flush=True
         )

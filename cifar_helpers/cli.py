@@ -62,7 +62,7 @@ def _add_train(commands) -> None:
         action="append",
         default=[],
         metavar="OUTPUT",
-        help="keep this too: weights, logits, steps, ... (several times for several); see the README",
+        help="keep this too: weights, logits, steps, ... (several times for several); see docs/extend.md",
     )
     places = command.add_mutually_exclusive_group()
     places.add_argument("--workers", type=int, default=1, help="processes that train side by side")
@@ -70,7 +70,7 @@ def _add_train(commands) -> None:
         "--scheduler",
         type=_text,
         metavar="ADDRESS",
-        help="a dask scheduler (tcp://host:8786) whose workers train; see the README",
+        help="a dask scheduler (tcp://host:8786) whose workers train; see docs/rerun.md",
     )
     _add_device(command)
     _add_profile(command)
@@ -174,7 +174,7 @@ def _line(run) -> str:
 
 
 def _add_search(commands) -> None:
-    command = _add(commands, "search", _search, "go on with the search over what the ablations left open")
+    command = _add(commands, "search", _search, "start or continue the search for better settings (notebook 06)")
     command.set_defaults(interrupted="the same command goes on; trials that had not ended begin again")
     command.add_argument("--trials", type=int, default=0, help="in all (default: the profile's number)")
     command.add_argument("--workers", type=int, default=1, help="processes that train side by side")
@@ -204,7 +204,7 @@ def _search(options) -> int:
 
 
 def _add_predict(commands) -> None:
-    text = "print which of the ten classes of CIFAR-10 pictures show, by the best network with weights"
+    text = "print which of CIFAR-10's ten classes each picture shows, by the fast network or another one with weights"
     command = _add(commands, "predict", _predict, text)
     command.add_argument(
         "pictures", nargs="+", metavar="picture", help="files, folders, or - for a picture on standard input"

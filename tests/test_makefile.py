@@ -75,6 +75,18 @@ def test_what_was_made_is_summed_up_and_nothing_to_do_names_the_pdf_too(project)
     assert "made: 01_a the PDF" in make(project, "PROFILE=smoke").stdout
 
 
+def test_without_latex_the_pdf_of_before_is_not_called_new(project):
+    make(project, "PROFILE=smoke")
+    (project / "report/install_latex.sh").write_text("#!/bin/sh\necho no apt\nexit 1\n")
+    time.sleep(0.01)
+    (project / "notebooks/01_a.ipynb").touch()
+    done = make(project, "PROFILE=smoke")
+    assert done.returncode == 0 and done.stderr == "no apt\n"
+    told, made, where = done.stdout.splitlines()[-3:]
+    assert told.startswith("No PDF, all else is done: install latexmk ") and told.endswith("run make report again")
+    assert made == "made: 01_a" and where.startswith("the PDF: not made;")
+
+
 def test_a_record_that_is_added_or_removed_is_shown(project):
     runs = project / "runs"
     record = runs / "fast" / "fast_cnn-12345678"

@@ -1,1 +1,1 @@
-"""What every other floor stands on: paths, profiles, files, progress, the register of names, text."""
+"""What every other level stands on: paths, profiles, files, progress, the register of names, text."""

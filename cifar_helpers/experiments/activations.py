@@ -17,7 +17,7 @@ FOUR = ("relu", "relu6", "leaky_relu", "elu")  # the original's
 
 @experiment
 def activation_rates(profile: str, names=FOUR) -> list[Config]:
-    """Each activation at half the baseline's rate, at it and at twice of it, on the validation split."""
+    """Each activation at half the baseline's rate, at that rate and at twice that rate, on the validation split."""
     base = ten_epochs(profile)
     values = [factor * base.learning_rate for factor in (0.5, 1.0, 2.0)]
     return [config for name in names for config in rates(replace(base, activation=name), values, profile)]

@@ -26,8 +26,8 @@ def check(namespace: Mapping) -> None:
 
 def declared(namespace: Mapping) -> dict[str, type]:
     """The names and types of a notebook's parameters, from the annotations in its globals()."""
-    # Python 3.14 makes the annotations when they are asked for
-    return namespace.get("__annotations__") or namespace["__annotate__"](1)
+    # Python 3.14 makes the annotations when they are asked for; a reader may have written all lines without any
+    return namespace.get("__annotations__") or namespace.get("__annotate__", lambda _: {})(1)
 
 
 def injected(cells: Iterable[str]) -> list[str]:

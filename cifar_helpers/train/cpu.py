@@ -60,7 +60,7 @@ def keep_freed() -> bool:
     """Have glibc keep what is freed, instead of giving large blocks back to the system; False where there is no glibc.
 
     A training step on a CPU frees and takes the same gigabytes again and again, and the system clears every page of
-    them each time: a tenth of a step's time and more (benchmarks/allocator.txt).
+    them each time: a tenth of a step's time and more (measured by benchmarks/allocator.py).
     """
     if not sys.platform.startswith("linux"):
         return False

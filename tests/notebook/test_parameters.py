@@ -18,6 +18,11 @@ def namespace(**changed):
     return {"__annotations__": {"profile": str, "epochs": int, "seeds": int}, "np": object(), **values}
 
 
+def test_a_line_that_a_reader_wrote_without_its_type_is_not_checked():
+    parameters.check({"profile": "quick"})
+    assert parameters.declared({"profile": "quick"}) == {}
+
+
 def test_values_of_the_declared_types_pass():
     parameters.check(namespace())
     parameters.check(namespace(profile=["relu", "silu"]))  # a list where text with commas is asked for

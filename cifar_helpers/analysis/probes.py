@@ -168,9 +168,9 @@ def activation_maximization(
     """(len(channels), 3, 32, 32), normalised: an input for each channel of a stage, made to raise its mean value.
 
     Gradient ascent from faint noise, in steps of the same size `rate` whatever the channel's gradient is. What makes
-    the result readable (Yosinski et al. 2015, arXiv 1506.06579): the image is moved by up to `jitter` pixels before
-    each step, pulled to the mean colour (`decay`, which is L2), and blurred a little (sigma `blur`) after every fourth
-    step; 0 switches each of these off. The result stays within the colours that a pixel can have.
+    the result readable: the image is pulled to the mean colour (`decay`, which is L2) and blurred a little (sigma
+    `blur`) after every fourth step (Yosinski et al. 2015, arXiv 1506.06579), and moved by up to `jitter` pixels before
+    each step (DeepDream, Mordvintsev et al. 2015); 0 switches each of these off. The result stays within the colours that a pixel can have.
     """
     part, random = up_to(model, name), torch.Generator().manual_seed(seed)
     low, high = ((edge - torch.tensor(MEAN)) / torch.tensor(STD) for edge in (0, 1))

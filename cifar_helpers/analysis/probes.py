@@ -170,7 +170,8 @@ def activation_maximization(
     Gradient ascent from faint noise, in steps of the same size `rate` whatever the channel's gradient is. What makes
     the result readable: the image is pulled to the mean colour (`decay`, which is L2) and blurred a little (sigma
     `blur`) after every fourth step (Yosinski et al. 2015, arXiv 1506.06579), and moved by up to `jitter` pixels before
-    each step (DeepDream, Mordvintsev et al. 2015); 0 switches each of these off. The result stays within the colours that a pixel can have.
+    each step (DeepDream, Mordvintsev et al. 2015); 0 switches each of these off. The result stays within the colours
+    that a pixel can have.
     """
     part, random = up_to(model, name), torch.Generator().manual_seed(seed)
     low, high = ((edge - torch.tensor(MEAN)) / torch.tensor(STD) for edge in (0, 1))

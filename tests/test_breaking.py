@@ -367,7 +367,7 @@ def test_read_only_checkout_shows_its_records_and_says_that_it_cannot_be_written
     assert shown > 0 and out.count("full table_1_recipe, run ") == 8
     told = error.splitlines()
     assert len(told) == 4
-    places = ("build/smoke/runs/grad_cam_networks", "build/smoke/runs/search", "notebooks", "build/full")
+    places = ("build/checkpoints", "build/smoke/runs/search", "notebooks", "build/full")
     for line, place in zip(told, places):
         assert line.startswith(f"error: the folder {checkout / place} could not be written"), line
         assert "allow writing there, or work in a copy" in line

@@ -103,10 +103,8 @@ def work(profile: str, trials: int, device: str) -> optuna.Study:
         while True:
             trial, others = _next(study, profile, trials or BUDGET[profile])
             if trial:
-                config, title = (
-                    replace(base, **config_fields(trial.params)),
-                    f"{profile} search, trial {trial.number}: ",
-                )
+                config = replace(base, **config_fields(trial.params))
+                title = f"{profile} search, trial {trial.number}: "
                 progress.titled(title, _train, study, trial, config, cifar, profile, device)
             elif others:
                 time.sleep(1)  # should its process die, the trial is this one's

@@ -1,9 +1,10 @@
-"""Notebook 10: one component or strategy at a time."""
+"""Notebook 10: one component or strategy at a time, and shortcuts and batch norm in all combinations."""
 
 from dataclasses import replace
 from typing import Any
 
-from cifar_helpers.experiments.baseline import ablation, ablation_keep, each_seed
+from cifar_helpers.experiments.baseline import ablation, ablation_keep, each_seed, rates
+from cifar_helpers.experiments.choices import best_rates
 from cifar_helpers.experiments.registry import experiment
 from cifar_helpers.train import Config
 
@@ -26,3 +27,35 @@ def components(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
         dict(batch_norm=False, learning_rate=base.learning_rate / 10),
     ]
     return each_seed([base, *(replace(base, **change) for change in changes)], profile, seeds)
+
+
+WITHOUT_BATCH_NORM = {  # the rates tried for each network; residual networks need lower ones, as their maps grow
+    "resnet18": (0.003, 0.01, 0.03),
+    "resnet34": (0.003, 0.01, 0.03),
+    "plain18": (0.01, 0.03, 0.1),
+    "plain34": (0.01, 0.03, 0.1),
+}
+
+
+@experiment
+def without_batch_norm_rates(profile: str) -> list[Config]:
+    """The learning rate of each network without batch norm, on the validation split."""
+    base = replace(ablation(profile), batch_norm=False)
+    tried = WITHOUT_BATCH_NORM.items()
+    return [config for name, values in tried for config in rates(replace(base, model=name), values, profile)]
+
+
+@experiment(keep=ablation_keep)
+def shortcuts_and_batch_norm(profile: str, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """Networks of 18 and 34 layers, with and without shortcuts, with and without batch norm.
+
+    With batch norm all learn at the baseline's rate; without it, each at the rate that did best in
+    `without_batch_norm_rates`. Smaller profiles, whose accuracies are a matter of luck, take a tenth of the baseline's.
+    """
+    base = ablation(profile, epochs)
+    best = dict.fromkeys(WITHOUT_BATCH_NORM, base.learning_rate / 10)
+    if profile == "full":
+        best = best_rates(without_batch_norm_rates(profile), "model", "without_batch_norm_rates", profile)
+    networks = [replace(base, model=name) for name in best]
+    bare = [replace(network, batch_norm=False, learning_rate=best[network.model]) for network in networks]
+    return each_seed(networks + bare, profile, seeds)

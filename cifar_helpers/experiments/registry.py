@@ -18,7 +18,13 @@ KEEP: dict[str, Keep] = {}
 # other folders of runs/
 RESERVED = {"search": "the folder of the search's runs", "single": "the folder of runs that belong to no experiment"}
 # of the full profile only: smaller ones show or train what their notebooks need, or nothing of the kind
-FULL_ONLY = ("fast_ablation", "overfitting_strengths", "search_best", "table_1_head_rate")
+FULL_ONLY = (
+    "fast_ablation",
+    "overfitting_strengths",
+    "search_best",
+    "table_1_head_rate",
+    "without_batch_norm_rates",
+)
 
 
 def experiment(configs: Callable[..., list[Config]] | None = None, *, keep: Keep = ()):

@@ -512,6 +512,7 @@ def test_every_experiment_has_configs_in_every_profile(profile):
         "ten_epoch_losses",
         "optimizers",
         "search_best",
+        "shortcuts_and_batch_norm",
     }  # the records of a sweep or of the search
     for name in set(experiments.EXPERIMENTS) - read_others:
         configs = experiments.configs(name, profile)

@@ -18,7 +18,7 @@ WORDS = {  # of fields that are named where they differ from the default
     "loss": "{} loss",
     "label_smoothing": "label smoothing {:g}",
     "head_rate": "rate of the last layer {:g}",
-    "bias_rate": "rate of the norms {:g}",
+    "bias_rate": "rate of batch norm {:g}",
     "weight_decay": "weight decay {:g}",
     "l1": "L1 penalty {:g}",
     "warmup": "warm-up over {:.0%} of the steps",
@@ -46,7 +46,7 @@ def settings(runs: Iterable[Run | Config]) -> str:
         _optimizer(of),
         *(words.format(_text(of[name][0])) for name, words in WORDS.items() if _worth_saying(of, name)),
         _several(of["seed"], "seed", count=True),
-        f"accuracy on {' or '.join(EVALUATED[each] for each in of['evaluate'])} images",
+        f"evaluated on {' or '.join(EVALUATED[each] for each in of['evaluate'])} images",
     ]
     differ = [name.replace("_", " ") for name, values in of.items() if len(values) > 1 and name != "seed"]
     return "; ".join(parts) + (f". The runs differ in: {', '.join(differ)}." if differ else ".")

@@ -14,7 +14,7 @@ def test_what_is_common_and_what_differs():
     ]
     assert experiments.settings(configs) == (
         "ResNet18 with 0.25 times its filters, trained on all training images for 3 epochs in batches of 128; SGD with "
-        "momentum 0.9, rate 0.1, one-cycle schedule; 3 seeds; accuracy on the test images. The runs differ in: "
+        "momentum 0.9, rate 0.1, one-cycle schedule; 3 seeds; evaluated on the test images. The runs differ in: "
         "activation."
     )
 
@@ -22,7 +22,7 @@ def test_what_is_common_and_what_differs():
 def test_what_is_not_the_default_is_named():
     text = experiments.settings([Config("dla", hidden=(256, 128), dropout=0.5, images=5000, evaluate="validation")])
     assert "5,000 training images" in text and "dropout 0.5" in text and "hidden layers of 256, 128" in text
-    assert text.endswith("1 seed; accuracy on validation images.")
+    assert text.endswith("1 seed; evaluated on validation images.")
 
 
 def test_validation_images_are_not_trained_on_and_rates_are_in_order():
@@ -33,7 +33,7 @@ def test_validation_images_are_not_trained_on_and_rates_are_in_order():
 def test_runs_of_both_kinds_of_images_say_both():
     configs = [Config("dla", epochs=10, evaluate="validation"), Config("dla", epochs=1)]
     text = experiments.settings(configs)
-    assert "for 10 or 1 epochs" in text and "accuracy on validation or the test images" in text
+    assert "for 10 or 1 epochs" in text and "evaluated on validation or the test images" in text
 
 
 def test_text_of_a_record_is_no_markup():

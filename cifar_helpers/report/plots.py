@@ -85,6 +85,7 @@ def use_style() -> None:
         rc={
             "axes.grid": True,
             "grid.alpha": 0.4,
+            "axes.formatter.min_exponent": 5,  # 0.001 on a logarithmic axis: an exponent is too small to read in print
             "axes.spines.top": False,
             "axes.spines.right": False,
             "figure.figsize": (8, 3.2),

@@ -94,5 +94,6 @@ def experiments_tex(profile: str) -> str:
     runs = runs_index(profile)
     table = experiments_table(runs)
     devices = "; ".join(f"{letter}: {device}" for letter, device in table.attrs["devices"].items())
-    text = f"{len(runs)} runs, {hours(runs).sum():.1f} hours in all. Devices: {devices or 'none'}."
-    return f"{escape(text)}\n\n\\medskip\n{tabular(table, column_format='lrrrrl')}"
+    text = f"{len(runs)} runs, {hours(runs).sum():.0f} hours in all. Devices: {devices or 'none'}."
+    # a longtable fills the page that it begins on
+    return f"{escape(text)}\n\n{tabular(table, column_format='lrrrrl', long_caption='The experiments.')}"

@@ -64,9 +64,7 @@ def test_appendix_has_a_row_for_every_experiment(root, record):
     assert table.values.tolist() == [["batch_sizes", 2, 2, "1 to 2", 3.0, "A, B"]]
     assert table.attrs["devices"] == {"A": "a", "B": "b"}
     text = runs_table.experiments_tex("full")
-    assert (
-        text.startswith("2 runs, 3.0 hours in all. Devices: A: ") and r"batch\_sizes & 2 & 2 & 1 & 3.00 & A \\" in text
-    )
+    assert text.startswith("2 runs, 3 hours in all. Devices: A: ") and r"batch\_sizes & 2 & 2 & 1 & 3.00 & A \\" in text
 
 
 def test_hours_are_those_of_the_processor_where_they_are_known():
@@ -92,7 +90,7 @@ def test_text_of_a_record_is_no_latex_and_a_damaged_record_stops_nothing(root, r
 
 
 def test_appendix_without_any_run_says_so(root):
-    assert runs_table.experiments_tex("full").startswith("0 runs, 0.0 hours in all. Devices: none.")
+    assert runs_table.experiments_tex("full").startswith("0 runs, 0 hours in all. Devices: none.")
 
 
 def test_committed_index_is_that_of_the_committed_records():

@@ -33,7 +33,7 @@ WITHOUT_BATCH_NORM = {  # the rates tried for each network: the best, a lower an
     "resnet18": (0.003, 0.01, 0.03),
     "resnet34": (0.001, 0.003, 0.01),
     "plain18": (0.01, 0.03, 0.1),
-    "plain34": (0.003, 0.01, 0.03),
+    "plain34": (0.001, 0.003, 0.01, 0.03),
 }
 
 

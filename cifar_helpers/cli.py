@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from importlib import metadata
 
-from cifar_helpers.core import paths, progress
+from cifar_helpers.core import paths, profiles, progress
 from cifar_helpers.core.text import printable
 
 ABOUT = (
@@ -268,10 +268,9 @@ def _add_notebook(commands) -> None:
 
 
 def _notebook(options) -> int:
-    from cifar_helpers import experiments
-    from cifar_helpers.notebook import execution
+    from cifar_helpers import execution
 
-    return execution.execute(execution.name_of(options.name), experiments.profile(options.profile))
+    return execution.execute(execution.name_of(options.name), profiles.profile(options.profile))
 
 
 def _add_pdf(commands) -> None:

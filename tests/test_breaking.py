@@ -20,17 +20,16 @@ import numpy as np
 import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
-from notebook.test_notebook_execution import project, write  # noqa: F401 (a fixture)
+from test_notebook_execution import project, write  # noqa: F401 (a fixture)
 
-from cifar_helpers import cli, data, experiments, records, train
+from cifar_helpers import cli, data, execution, experiments, records, train
 from cifar_helpers.core import files, paths
 from cifar_helpers.data import download, formats
-from cifar_helpers.notebook import execution
 from cifar_helpers.train import Config
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["cifar_helpers.experiments", "cifar_helpers.notebook.execution", "pytest", "jupyter_client.manager"]
+    ["cifar_helpers.experiments", "cifar_helpers.execution", "pytest", "jupyter_client.manager"]
 )
 TINY = Config(
     "resnet18",

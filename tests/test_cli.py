@@ -11,10 +11,9 @@ from importlib import metadata
 
 import pytest
 
-from cifar_helpers import cli, experiments, records, train
+from cifar_helpers import cli, execution, experiments, records, train
 from cifar_helpers.core import paths, progress
 from cifar_helpers.experiments import registry
-from cifar_helpers.notebook import execution
 from cifar_helpers.train import Config, loop
 
 TINY = Config("resnet18", width=0.125, data="synthetic", images=50, test_images=50, epochs=1, batch_size=50)

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from cifar_helpers import execution
 from cifar_helpers.core import paths
-from cifar_helpers.notebook import execution
 
 NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]

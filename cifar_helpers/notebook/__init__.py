@@ -1,3 +1,3 @@
-"""What notebooks need and nothing else does: their set-up, their parameters, their controls, their execution."""
+"""What notebooks need and nothing else does: their set-up, their parameters, their controls."""
 
 from .setup import start

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from cifar_helpers import experiments
-from cifar_helpers.core import files, paths
+from cifar_helpers.core import files, notebook_outputs, paths
 from cifar_helpers.data.splits import VALIDATION_IMAGES
 from cifar_helpers.report import generated, runs_table
 from cifar_helpers.report.claims import CLAIM, conclusions, verdicts
@@ -26,7 +26,7 @@ def build_pdf(profile: str) -> Path:
     """
     if shutil.which("latexmk") is None:
         raise FileNotFoundError(f"latexmk is missing; install the packages {LATEX_PACKAGES}")
-    generated.check(profile)
+    notebook_outputs.check(profile)
     build = files.folder(paths.ROOT / "build" / profile)
     with files.lock(build / "latex.lock", "the PDF is being built by another process; waiting for it"):
         # Always from nothing, in a folder of this process's own: nothing that a killed run left behind (files that are

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from cifar_helpers import report
-from cifar_helpers.report import generated
+from cifar_helpers.core import notebook_outputs
 
 
 def names(root):
@@ -18,10 +18,10 @@ def test_only_what_this_notebook_did_not_write_is_removed(root, figure):
         report.save_numbers({"number": 1}, f"{number}_numbers", "full")
     (root / "figures/.11_a.4711.pdf").write_bytes(b"of a run that was killed")
     all_of_03 = [name for name in names(root) if name.startswith("03")]
-    before = generated.of_notebook("11_batch_sizes", "full")
+    before = notebook_outputs.of_notebook("11_batch_sizes", "full")
     report.save_figure(figure, "11_a", "full")  # the same picture, without a caption now
     report.save_numbers({"number": 1}, "11_numbers", "full")
-    removed = generated.remove_unwritten("11_batch_sizes", "full", before)
+    removed = notebook_outputs.remove_unwritten("11_batch_sizes", "full", before)
     assert sorted(file.name for file in removed) == [".11_a.4711.pdf", "11_a.figure.tex", "11_b.tex"]
     assert names(root) == sorted([*all_of_03, "11_a.pdf", "11_a.png", "11_numbers.tex"])
 
@@ -31,9 +31,9 @@ def test_only_what_this_notebook_did_not_write_is_removed(root, figure):
 def test_a_file_that_is_not_as_its_notebook_wrote_it_is_named(root, figure, name, spoil):
     report.save_figure(figure, "03_a", "full")
     report.save_table(pd.DataFrame({"a": [1]}), "03_b", "full")
-    generated.write_checksums("03_activations", "full")
-    generated.write_checksums("03_activations", "full")  # its own file is no part of it
-    generated.check("full")
+    notebook_outputs.write_checksums("03_activations", "full")
+    notebook_outputs.write_checksums("03_activations", "full")  # its own file is no part of it
+    notebook_outputs.check("full")
     file = root / name
     match spoil:
         case "changed":
@@ -51,7 +51,7 @@ def test_a_file_that_is_not_as_its_notebook_wrote_it_is_named(root, figure, name
 )
 def test_damaged_checksums_are_noticed(root, spoil):
     report.save_table(pd.DataFrame({"a": [1]}), "03_b", "full")
-    generated.write_checksums("03_activations", "full")
+    notebook_outputs.write_checksums("03_activations", "full")
     sums = root / "report/generated/03_activations.sha256"
     if spoil == "cut":
         sums.write_bytes(sums.read_bytes()[:70])
@@ -60,11 +60,11 @@ def test_damaged_checksums_are_noticed(root, spoil):
     else:
         report.save_table(pd.DataFrame({"a": [1]}), "03_c", "full")
     with pytest.raises(ValueError, match=r"03_[bc].* is not .* notebook 03_activations --profile full"):
-        generated.check("full")
+        notebook_outputs.check("full")
 
 
 def test_what_a_killed_writer_left_is_no_damage(root):
     report.save_table(pd.DataFrame({"a": [1]}), "03_b", "full")
-    generated.write_checksums("03_activations", "full")
+    notebook_outputs.write_checksums("03_activations", "full")
     (root / "report/generated/.03_b.4711.tex").write_text("half")
-    generated.check("full")
+    notebook_outputs.check("full")

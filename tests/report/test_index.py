@@ -7,8 +7,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cifar_helpers.core import paths
-from cifar_helpers.report import generated, index, pdf
+from cifar_helpers.core import notebook_outputs, paths
+from cifar_helpers.report import index, pdf
 
 TEX = (paths.ROOT / "report" / "report.tex").read_text(encoding="utf-8").split(r"\begin{document}")[1]
 GENERATED = paths.generated("full")
@@ -114,7 +114,7 @@ def test_every_group_of_checks_that_the_report_stands_by_is_made_on_full():
 
 
 def test_every_generated_file_is_as_its_notebook_wrote_it():
-    generated.check("full")
+    notebook_outputs.check("full")
     notebooks = {path.stem for path in (paths.ROOT / "notebooks").glob("[0-9]*.ipynb")}
     assert {path.stem for path in GENERATED.glob("*.sha256")} == notebooks, "make report runs what has not run"
 

@@ -12,7 +12,7 @@ import pytest
 from pypdf import PdfReader
 
 from cifar_helpers import report
-from cifar_helpers.core import paths
+from cifar_helpers.core import notebook_outputs, paths
 from cifar_helpers.report import figures, generated, pdf
 
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is missing: see README.md")
@@ -144,7 +144,7 @@ def test_published_pdf_has_no_gap_and_survives_what_killed_runs_leave(committed,
         (old / name).write_bytes(b"\\relax \n\\newlabel{fig:03_acti")
         (old.parent / name).write_bytes(b"\\relax \n\\newlabel{fig:03_acti")
     generated.write_caption("figure", "03_functions", "ReLU, β ≥ −1, 中 🙂 & 50 %", "full")
-    generated.write_checksums("03_activations", "full")
+    notebook_outputs.write_checksums("03_activations", "full")
     file = report.build_pdf("full")
     text = text_of(file)
     (log,) = (committed / "build/full/latex").glob("*/report.log")

@@ -9,9 +9,8 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cifar_helpers import cli
+from cifar_helpers import cli, execution
 from cifar_helpers.core import paths
-from cifar_helpers.notebook import execution
 
 
 @pytest.fixture
@@ -223,7 +222,7 @@ def test_a_home_that_cannot_be_written_leaves_no_warning_in_what_is_stored(proje
     """Matplotlib's, which names folders of the machine: as in a container that is run with another user's number."""
     write(project, "01_good", f"ROOT = {str(project)!r}\n{FIGURE}")
     code = "import sys, pathlib; from cifar_helpers.core import paths; paths.ROOT = pathlib.Path(sys.argv[1]); "
-    code += "from cifar_helpers.notebook import execution; sys.exit(execution.execute('01_good', 'smoke'))"
+    code += "from cifar_helpers import execution; sys.exit(execution.execute('01_good', 'smoke'))"
     mine = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "XDG", "IPYTHON"))}
     environment = mine | {"HOME": "/proc/none", "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code, str(project)], env=environment, check=True)

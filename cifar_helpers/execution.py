@@ -6,16 +6,16 @@ import sys
 import time
 from pathlib import Path
 
+import matplotlib
 import nbformat
 import papermill
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from cifar_helpers.core import files, notebook_file, paths
+from cifar_helpers.core import files, notebook_file, notebook_outputs, paths
 from cifar_helpers.core.profiles import PUBLISH
 from cifar_helpers.core.progress import bar, tick
-from cifar_helpers.report import generated
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # variables that show warnings, with paths of this machine, or start the kernel of another environment
@@ -73,7 +73,7 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     shown = bar(len(notebook_file.read(source).cells), output.stem, unit="cell")
     tick(shown)
     _set_environment(profile)
-    before, started = generated.of_notebook(output.stem, profile), time.monotonic()
+    before, started = notebook_outputs.of_notebook(output.stem, profile), time.monotonic()
 
     def show(cell: nbformat.NotebookNode, cell_index: int) -> None:
         shown.n = cell_index
@@ -106,18 +106,16 @@ def _execute(source: Path, failed: Path, output: Path, profile: str) -> int:
     with files.replacing(output) as temporary:  # build/ may be on another disk
         shutil.copyfile(failed, temporary)
     failed.unlink()
-    for file in generated.remove_unwritten(output.stem, profile, before):
+    for file in notebook_outputs.remove_unwritten(output.stem, profile, before):
         print(f"{source.name} does not write {file.name} any more: removed", file=sys.stderr)
-    generated.write_checksums(output.stem, profile)
+    notebook_outputs.write_checksums(output.stem, profile)
     print(f"{source.name}: {shown.total} cells in {shown.format_interval(time.monotonic() - started)}, {output}")
     return 0
 
 
 def _set_environment(profile: str) -> None:
-    """What the kernel inherits: outputs are the same whoever runs the notebook. plots.use_style undoes a matplotlibrc.
-
-    A kernel warns of a folder that Matplotlib cannot write, too; but Matplotlib has named another one in this process.
-    """
+    """What the kernel inherits: outputs are the same whoever runs it. plots.use_style undoes a matplotlibrc."""
+    matplotlib.get_configdir()  # one that it cannot write is replaced here, else with a warning in the kernel's output
     for name in FOREIGN:
         os.environ.pop(name, None)
     # no dead bars in stored outputs, and the report's profile in every process

@@ -1,5 +1,7 @@
 """Choices that a sweep's records make, by validation accuracy."""
 
+from statistics import fmean
+
 from cifar_helpers import records
 from cifar_helpers.train import Config
 
@@ -24,4 +26,4 @@ def best_rates(sweep: list[Config], field: str, experiment: str, profile: str) -
         of_option = accuracies.setdefault(getattr(config, field), {})
         accuracy = validation_accuracy(config, experiment, profile)
         of_option.setdefault(config.learning_rate, []).append(accuracy)
-    return {option: max(rates, key=lambda rate: sum(rates[rate])) for option, rates in accuracies.items()}
+    return {option: max(rates, key=lambda rate: fmean(rates[rate])) for option, rates in accuracies.items()}

@@ -129,13 +129,13 @@ def test_sweeps_come_before_what_reads_them():
 def test_each_network_without_batch_norm_has_the_rate_that_validates_best(monkeypatch):
     def find(config, profile, keep=()):
         assert not config.batch_norm and config.evaluate == "validation"
-        return records.Run(None, {"validation_accuracy": 50.0 + (config.learning_rate == 0.03)}, None)
+        return records.Run(None, {"validation_accuracy": 50.0 + (config.learning_rate == 0.01)}, None)
 
     monkeypatch.setattr(records, "find", find)
     configs = experiments.shortcuts_and_batch_norm("full")
     assert len({config.hash for config in configs}) == len(configs) == 2 * 2 * 2 * experiments.SEEDS["full"]
     assert {config.learning_rate for config in configs if config.batch_norm} == {0.1}
-    assert {config.learning_rate for config in configs if not config.batch_norm} == {0.03}
+    assert {config.learning_rate for config in configs if not config.batch_norm} == {0.01}
 
 
 def test_each_regularisation_has_the_strength_that_validates_best(monkeypatch):

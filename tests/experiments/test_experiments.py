@@ -126,16 +126,20 @@ def test_sweeps_come_before_what_reads_them():
     assert order.index("without_batch_norm_rates") < order.index("shortcuts_and_batch_norm")
 
 
-def test_each_network_without_batch_norm_has_the_rate_that_validates_best(monkeypatch):
+def test_each_network_without_batch_norm_has_the_rate_that_validates_best_on_average(monkeypatch):
+    best = {"plain18": 0.1}  # with one seed, where its other rates have three: a sum would favour those
+
     def find(config, profile, keep=()):
         assert not config.batch_norm and config.evaluate == "validation"
-        return records.Run(None, {"validation_accuracy": 50.0 + (config.learning_rate == 0.01)}, None)
+        right = config.learning_rate == best.get(config.model, 0.01)
+        return records.Run(None, {"validation_accuracy": 50.0 + right}, None)
 
     monkeypatch.setattr(records, "find", find)
     configs = experiments.shortcuts_and_batch_norm("full")
     assert len({config.hash for config in configs}) == len(configs) == 2 * 2 * 2 * experiments.SEEDS["full"]
     assert {config.learning_rate for config in configs if config.batch_norm} == {0.1}
-    assert {config.learning_rate for config in configs if not config.batch_norm} == {0.01}
+    bare = {config.model: config.learning_rate for config in configs if not config.batch_norm}
+    assert bare == dict.fromkeys(("resnet18", "resnet34", "plain34"), 0.01) | best
 
 
 def test_each_regularisation_has_the_strength_that_validates_best(monkeypatch):

@@ -142,6 +142,7 @@ def clean(path: Path) -> None:
     for metadata in [notebook.metadata, *(cell.metadata for cell in notebook.cells)]:
         for key in PAPERMILL_METADATA:
             metadata.pop(key, None)
+    notebook.metadata.get("language_info", {}).pop("version", None)  # of the machine's Python: 3.11.2 or 3.11.7
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
         cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]

@@ -145,6 +145,7 @@ def test_notebook_is_clean(path):
     assert all(len(cell.source.splitlines()) <= 40 for cell in code)
     assert not any("papermill" in part.metadata or "execution" in part.metadata for part in [notebook, *notebook.cells])
     assert "widgets" not in notebook.metadata and execution.WIDGET not in text
+    assert "version" not in notebook.metadata.get("language_info", {})
     assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
     assert not re.search(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|mnt|opt)/\w", text), "a path of one machine"
 

@@ -82,6 +82,7 @@ def test_notebook_runs_with_the_profile_and_is_cleaned(project):
     assert first["text/markdown"] == "n is 2" and "Run All Cells" in note["text/html"]
     for metadata in [notebook.metadata, *(cell.metadata for cell in notebook.cells)]:
         assert not set(metadata) & set(execution.PAPERMILL_METADATA)
+    assert "version" not in notebook.metadata["language_info"]
     assert not (project / "build/smoke/notebooks/01_good.failed.ipynb").exists()
 
 

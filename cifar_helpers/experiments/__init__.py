@@ -53,7 +53,15 @@ from cifar_helpers.experiments.losses import (
     ten_epoch_loss_rates,
     ten_epoch_losses,
 )
-from cifar_helpers.experiments.optimizers import optimizer_rates, optimizers, schedules, ten_epoch_rates
+from cifar_helpers.experiments.optimizers import (
+    optimizer_rates,
+    optimizers,
+    schedules,
+    ten_epoch_optimizer_rates,
+    ten_epoch_optimizers,
+    ten_epoch_rates,
+    ten_epoch_schedules,
+)
 from cifar_helpers.experiments.components import components, shortcuts_and_batch_norm, without_batch_norm_rates
 from cifar_helpers.experiments.best_model import (
     fast,

@@ -33,6 +33,46 @@ def schedules(
     return each_seed([replace(base, schedule=name) for name in names], profile, seeds)
 
 
+TEN_EPOCH_OPTIMIZER_RATES = {  # the best of `optimizer_rates` and the next lower, as a longer training prefers
+    "sgd": RATES["sgd"],
+    "adam": (0.003, 0.01),
+    "rmsprop": (0.0003, 0.001),
+    "adadelta": (1.0, 3.0),
+}
+
+
+@experiment
+def ten_epoch_optimizer_rates(profile: str, names=train.OPTIMIZERS) -> list[Config]:
+    """The learning rate of each optimizer in ten epochs, on the validation split; smaller: `optimizer_rates`."""
+    if profile != "full":
+        return optimizer_rates(profile, names)
+    base, tried = ten_epochs(profile), RATES | TEN_EPOCH_OPTIMIZER_RATES
+    return [config for name in names for config in rates(replace(base, optimizer=name), tried[name], profile)]
+
+
+@experiment(keep=ablation_keep)
+def ten_epoch_optimizers(profile: str, names=train.OPTIMIZERS, seeds: int = 0) -> list[Config]:
+    """Each optimizer for ten epochs, at the rate that did best in `ten_epoch_optimizer_rates`; smaller: `optimizers`.
+
+    SGD's runs are the baseline's.
+    """
+    if profile != "full":
+        return optimizers(profile, names, seeds=seeds)
+    best = best_rates(ten_epoch_optimizer_rates(profile, names), "optimizer", "ten_epoch_optimizer_rates", profile)
+    configs = [replace(ten_epochs(profile), optimizer=name, learning_rate=best[name]) for name in names]
+    return each_seed(configs, profile, seeds)
+
+
+@experiment(keep=ablation_keep)
+def ten_epoch_schedules(
+    profile: str, names=("constant", "multi_step", "cosine", "one_cycle", "linear"), seeds: int = 0
+) -> list[Config]:
+    """Learning-rate schedules on SGD for ten epochs, all at the baseline's rate; smaller profiles: `schedules`."""
+    if profile != "full":
+        return schedules(profile, names, seeds=seeds)
+    return each_seed([replace(ten_epochs(profile), schedule=name) for name in names], profile, seeds)
+
+
 @experiment
 def ten_epoch_rates(profile: str) -> list[Config]:
     """The learning rate of the baseline of ten epochs, on the validation split; smaller profiles have one baseline."""

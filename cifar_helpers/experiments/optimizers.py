@@ -42,22 +42,25 @@ TEN_EPOCH_OPTIMIZER_RATES = {  # the best of `optimizer_rates` and the next lowe
 
 
 @experiment
-def ten_epoch_optimizer_rates(profile: str, names=train.OPTIMIZERS) -> list[Config]:
-    """The learning rate of each optimizer in ten epochs, on the validation split; smaller: `optimizer_rates`."""
-    if profile != "full":
-        return optimizer_rates(profile, names)
+def ten_epoch_optimizer_rates(profile: str, names=train.OPTIMIZERS, epochs: int = 0) -> list[Config]:
+    """The learning rate of each optimizer in ten epochs, on the validation split.
+
+    Smaller profiles, and other numbers of epochs, have `optimizer_rates`.
+    """
+    if profile != "full" or epochs:
+        return optimizer_rates(profile, names, epochs)
     base, tried = ten_epochs(profile), RATES | TEN_EPOCH_OPTIMIZER_RATES
     return [config for name in names for config in rates(replace(base, optimizer=name), tried[name], profile)]
 
 
 @experiment(keep=ablation_keep)
-def ten_epoch_optimizers(profile: str, names=train.OPTIMIZERS, seeds: int = 0) -> list[Config]:
-    """Each optimizer for ten epochs, at the rate that did best in `ten_epoch_optimizer_rates`; smaller: `optimizers`.
+def ten_epoch_optimizers(profile: str, names=train.OPTIMIZERS, epochs: int = 0, seeds: int = 0) -> list[Config]:
+    """Each optimizer for ten epochs, at the rate that did best in `ten_epoch_optimizer_rates`; SGD's: the baseline's.
 
-    SGD's runs are the baseline's.
+    Smaller profiles, and other numbers of epochs, have `optimizers`.
     """
-    if profile != "full":
-        return optimizers(profile, names, seeds=seeds)
+    if profile != "full" or epochs:
+        return optimizers(profile, names, epochs, seeds)
     best = best_rates(ten_epoch_optimizer_rates(profile, names), "optimizer", "ten_epoch_optimizer_rates", profile)
     configs = [replace(ten_epochs(profile), optimizer=name, learning_rate=best[name]) for name in names]
     return each_seed(configs, profile, seeds)

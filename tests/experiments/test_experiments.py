@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 
 import pytest
 
@@ -122,8 +123,24 @@ def test_sweeps_come_before_what_reads_them():
     assert order.index("loss_rates") < order.index("losses_tuned")
     assert order.index("ten_epoch_loss_rates") < order.index("ten_epoch_losses")
     assert order.index("optimizer_rates") < order.index("optimizers")
+    assert order.index("ten_epoch_optimizer_rates") < order.index("ten_epoch_optimizers")
     assert order.index("overfitting_strengths") < order.index("overfitting")
     assert order.index("without_batch_norm_rates") < order.index("shortcuts_and_batch_norm")
+
+
+def test_only_the_full_profile_has_ten_epochs_unless_the_reader_gives_a_number(monkeypatch):
+    for profile, epochs in (("smoke", 0), ("quick", 0), ("full", 2)):
+        rates = experiments.ten_epoch_optimizer_rates(profile, ["adam"], epochs)
+        assert rates == experiments.optimizer_rates(profile, ["adam"], epochs)
+    module = sys.modules["cifar_helpers.experiments.optimizers"]  # its name is also that of a function
+    monkeypatch.setattr(module, "best_rates", lambda *_: {"sgd": 0.3, "adam": 0.003})
+    ten = experiments.ten_epoch_optimizers("full", ["sgd", "adam"], seeds=2)
+    assert [(config.optimizer, config.seed) for config in ten] == [("sgd", 0), ("sgd", 1), ("adam", 0), ("adam", 1)]
+    assert ten[0] == experiments.ten_epochs("full") and {config.epochs for config in ten} == {10}
+    own = experiments.ten_epoch_optimizers("full", ["adam"], epochs=2, seeds=1)
+    assert own == experiments.optimizers("full", ["adam"], epochs=2, seeds=1) and own[0].epochs == 2
+    assert experiments.ten_epoch_schedules("smoke", seeds=1) == experiments.schedules("smoke", seeds=1)
+    assert {config.learning_rate for config in experiments.ten_epoch_schedules("full")} == {0.3}
 
 
 def test_each_network_without_batch_norm_has_the_rate_that_validates_best_on_average(monkeypatch):
@@ -188,6 +205,7 @@ def test_no_training_is_begun_twice_for_what_another_experiment_keeps(profile):
             "losses_tuned",
             "ten_epoch_losses",
             "optimizers",
+            "ten_epoch_optimizers",
             "search_best",
         ):  # which need the records of a sweep
             continue

@@ -511,6 +511,7 @@ def test_every_experiment_has_configs_in_every_profile(profile):
         "losses_tuned",
         "ten_epoch_losses",
         "optimizers",
+        "ten_epoch_optimizers",
         "search_best",
         "shortcuts_and_batch_norm",
     }  # the records of a sweep or of the search

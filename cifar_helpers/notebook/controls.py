@@ -7,12 +7,15 @@ the kernel. The first picture is stored as well. It stands in for the controls i
 kernel that made them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 import matplotlib.pyplot as plt
+import pandas as pd
 from IPython.core.formatters import format_display_data
 from IPython.display import HTML, display
+
+from cifar_helpers.report import plots
 
 # In JupyterLab the stored picture is hidden behind living controls, and so is the error in the place of dead ones.
 NOTE = """<p><em>The controls work only while the notebook runs. If they are missing or do nothing, choose
@@ -52,3 +55,18 @@ def play(draw: Callable, **controls: ipywidgets.Widget) -> None:
     display(ipywidgets.VBox([*controls.values(), picture]))
     display(first["data"], metadata=first["metadata"], raw=True)
     display(HTML(NOTE))
+
+
+def play_curves(histories: dict[str, list[pd.DataFrame]], start: Sequence[str] = ()) -> None:
+    """Controls that choose options and a curve, and draw the mean over seeds with a band, see `plots.seed_bands`.
+
+    histories: option -> the history of each seed. start: the options of the first picture; () for all.
+    """
+
+    def curves(options, curve):
+        return plots.seed_bands({name: histories[name] for name in options or histories}, (curve,))
+
+    names = [(plots.title(name), name) for name in histories]
+    curve = ["test_accuracy", "train_accuracy", "test_loss", "train_loss", "learning_rate"]
+    menu = ipywidgets.SelectMultiple(options=names, value=list(start or histories))
+    play(curves, options=menu, curve=ipywidgets.Dropdown(options=curve))

@@ -169,7 +169,7 @@ def forest(
 
 
 def _arrow(axis: Axes, value: float, name: str, edge: float) -> None:
-    side, text = ("left", f"\u2190 {value:+.0f}") if value < 0 else ("right", f"{value:+.0f} \u2192")
+    side, text = ("left", f"\u2190 \u2212{-value:.0f}") if value < 0 else ("right", f"{value:+.0f} \u2192")
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     place = (math.copysign(0.99 * edge, value), name)
     axis.annotate(text, place, ha=side, va="center", bbox=box)

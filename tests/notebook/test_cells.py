@@ -11,7 +11,7 @@ NOTEBOOKS = [path for path in sorted((paths.ROOT / "notebooks").glob("[0-9]*.ipy
 LINES_OF_A_CELL, LINES_OF_A_NOTEBOOK = 15, 240  # of a notebook on average
 STANDARD = re.compile(  # set-up; records; figures, tables and controls; numbers for the report
     r"notebook\.start\(|experiments\.(recorded|get_all|search\.study)\(|grad_cam\.networks\("
-    r"|plt\.show\(|report\.show(_claims)?\(|controls\.play\(|report\.save_"
+    r"|plt\.show\(|report\.show(_claims)?\(|controls\.play(_curves)?\(|report\.save_"
 )
 LONGER: dict[tuple[str, str], str] = {}  # notebook and first line of a cell -> why it is longer; ten at most
 

@@ -188,7 +188,7 @@ def test_notebook_runs_and_each_control_changes_its_picture(address, path):
         shut_down(page)
         open_lab(page, address, path.name)
         idle(page)
-        cells = page.locator(".jp-CodeCell:has(.jp-InputArea:has-text('controls.play('))")
+        cells = page.locator(".jp-CodeCell:has(.jp-InputArea:has-text('controls.play'))")
         assert cells.count() >= 1
         for cell in cells.all():  # the stored picture, and no error in the place of the controls
             cell.locator(".jupyter-widgets").first.wait_for(state="attached")  # the error, which is hidden

@@ -33,9 +33,10 @@ def schedules(
     return each_seed([replace(base, schedule=name) for name in names], profile, seeds)
 
 
-TEN_EPOCH_OPTIMIZER_RATES = {  # the best of `optimizer_rates` and the next lower, as a longer training prefers
+# the best of `optimizer_rates` and the next lower, as a longer training prefers; and where that wins, the next but one
+TEN_EPOCH_OPTIMIZER_RATES = {
     "sgd": RATES["sgd"],
-    "adam": (0.003, 0.01),
+    "adam": (0.001, 0.003, 0.01),
     "rmsprop": (0.0003, 0.001),
     "adadelta": (1.0, 3.0),
 }

@@ -37,7 +37,7 @@ def schedules(
 TEN_EPOCH_OPTIMIZER_RATES = {
     "sgd": RATES["sgd"],
     "adam": (0.001, 0.003, 0.01),
-    "rmsprop": (0.0003, 0.001),
+    "rmsprop": (0.0001, 0.0003, 0.001),
     "adadelta": (1.0, 3.0),
 }
 

@@ -40,9 +40,11 @@ def write_conclusions(readme: Path) -> None:
     if not end:
         raise ValueError(f"{readme} has lost the comments between which the conclusions stand")
     count = verdicts(found)
+    hold, fall = count["conclusionsHold"] + count["conclusionsPart"], count["conclusionsFall"]
+    unclear = count["conclusionsOpen"]
     said = (
-        f"Of {count['conclusionsCount']} conclusions, {count['conclusionsHold'] + count['conclusionsPart']} hold, "
-        f"{count['conclusionsFall']} are contradicted, and {count['conclusionsOpen']} stay undecided."
+        f"Of {count['conclusionsCount']} conclusions, {hold} {'holds' if hold == 1 else 'hold'}, "
+        f"{fall} {'is' if fall == 1 else 'are'} contradicted, and {unclear} {'stays' if unclear == 1 else 'stay'} undecided."
     )
     files.write(readme, before + "\n".join(["<!-- conclusions -->", said, "", *lines, end]) + after)
 

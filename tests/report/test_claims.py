@@ -18,7 +18,7 @@ def test_conclusions_of_all_notebooks_stand_in_the_readme_in_order(root):
     assert readme.read_text().splitlines() == [
         "# Title",
         "<!-- conclusions -->",
-        "Of 2 conclusions, 1 hold, 0 are contradicted, and 1 stay undecided.",
+        "Of 2 conclusions, 1 holds, 0 are contradicted, and 1 stays undecided.",
         "",
         "| The original says | These runs | Effect | Could its evidence show it? |",
         "| --- | --- | --- | --- |",

@@ -44,7 +44,8 @@ def write_conclusions(readme: Path) -> None:
     unclear = count["conclusionsOpen"]
     said = (
         f"Of {count['conclusionsCount']} conclusions, {hold} {'holds' if hold == 1 else 'hold'}, "
-        f"{fall} {'is' if fall == 1 else 'are'} contradicted, and {unclear} {'stays' if unclear == 1 else 'stay'} undecided."
+        f"{fall} {'is' if fall == 1 else 'are'} contradicted, "
+        f"and {unclear} {'stays' if unclear == 1 else 'stay'} undecided."
     )
     files.write(readme, before + "\n".join(["<!-- conclusions -->", said, "", *lines, end]) + after)
 

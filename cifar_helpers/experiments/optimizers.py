@@ -33,7 +33,8 @@ def schedules(
     return each_seed([replace(base, schedule=name) for name in names], profile, seeds)
 
 
-# the best of `optimizer_rates` and the next lower, as a longer training prefers; and where that wins, the next but one
+# A longer training may prefer a lower rate. So below the best of `optimizer_rates` one more is tried, and where that
+# one wins, one more again.
 TEN_EPOCH_OPTIMIZER_RATES = {
     "sgd": RATES["sgd"],
     "adam": (0.001, 0.003, 0.01),

@@ -67,6 +67,6 @@ def play_curves(histories: dict[str, list[pd.DataFrame]], start: Sequence[str] =
         return plots.seed_bands({name: histories[name] for name in options or histories}, (curve,))
 
     names = [(plots.title(name), name) for name in histories]
-    curve = ["test_accuracy", "train_accuracy", "test_loss", "train_loss", "learning_rate"]
+    quantities = ["test_accuracy", "train_accuracy", "test_loss", "train_loss", "learning_rate"]
     menu = ipywidgets.SelectMultiple(options=names, value=list(start or histories))
-    play(curves, options=menu, curve=ipywidgets.Dropdown(options=curve))
+    play(curves, options=menu, curve=ipywidgets.Dropdown(options=quantities))

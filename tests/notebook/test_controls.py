@@ -1,5 +1,6 @@
 import ipywidgets
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -67,3 +68,17 @@ def test_an_error_takes_the_place_of_the_picture_until_there_is_one_again(page):
     assert text(page[1][0]) == ["'picture 12, 1'"] and plt.get_fignums() == []
     with pytest.raises(ZeroDivisionError):  # as any cell, so that the pipeline stops
         controls.play(draw, number=ipywidgets.IntSlider(2, max=3))
+
+
+def test_curves_of_chosen_options_and_of_all_where_none_is_chosen(monkeypatch, page):
+    drawn = []
+    monkeypatch.setattr(
+        controls.plots, "seed_bands", lambda histories, curves: drawn.append((list(histories), curves)) or "picture"
+    )
+    histories = {name: [pd.DataFrame({"epoch": [1], "test_accuracy": [50.0]})] for name in ("sgd", "adam")}
+    controls.play_curves(histories, start=["adam"])
+    menu, curve = page[0][0].children[:2]
+    assert drawn == [(["adam"], ("test_accuracy",))]
+    menu.value = ()
+    curve.value = "train_loss"
+    assert drawn[1:] == [(["sgd", "adam"], ("test_accuracy",)), (["sgd", "adam"], ("train_loss",))]

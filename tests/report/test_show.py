@@ -44,7 +44,7 @@ def test_forest_marks_what_is_shown_and_what_lies_outside():
     axis = plots.forest(rows, "points", by_seed, edge=5).axes[0]
     faces = [line.get_markerfacecolor() for line in axis.lines if line.get_marker() == "o"]
     assert faces == ["0.2", "white"]
-    assert [text.get_text() for text in axis.texts] == ["\u2190 -60"]
+    assert [text.get_text() for text in axis.texts] == ["\u2190 \u221260"]
     assert axis.get_xlim()[0] >= -5 and axis.get_xlim()[1] <= 5
     plt.close("all")
 

@@ -40,7 +40,7 @@ from cifar_helpers.experiments.architectures import (
     table_1_seeds,
 )
 from cifar_helpers.experiments.grad_cam import grad_cam_networks
-from cifar_helpers.experiments.activations import activation_rates, activations, activations_others
+from cifar_helpers.experiments.activations import activation_rates, activations, activations_others, activations_tuned
 from cifar_helpers.experiments.losses import (
     best_strengths,
     loss_rates,

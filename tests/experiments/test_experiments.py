@@ -120,6 +120,7 @@ def test_a_line_registers_an_experiment_and_train_without_names_takes_it(results
 
 def test_sweeps_come_before_what_reads_them():
     order = list(experiments.EXPERIMENTS)
+    assert order.index("activation_rates") < order.index("activations_tuned")
     assert order.index("loss_rates") < order.index("losses_tuned")
     assert order.index("ten_epoch_loss_rates") < order.index("ten_epoch_losses")
     assert order.index("optimizer_rates") < order.index("optimizers")
@@ -204,6 +205,7 @@ def test_no_training_is_begun_twice_for_what_another_experiment_keeps(profile):
         if name in (
             "losses_tuned",
             "ten_epoch_losses",
+            "activations_tuned",
             "optimizers",
             "ten_epoch_optimizers",
             "search_best",

@@ -510,6 +510,7 @@ def test_every_experiment_has_configs_in_every_profile(profile):
     read_others = {
         "losses_tuned",
         "ten_epoch_losses",
+        "activations_tuned",
         "optimizers",
         "ten_epoch_optimizers",
         "search_best",

@@ -1,6 +1,7 @@
 # make report                   set up, fetch, run the notebooks on the committed records, build the PDF
 # make report PROFILE=quick     the same in miniature, trained on this machine
 # make test                     unit tests, the whole pipeline on made-up images, the notebooks
+# make test-attacks             kills, interruptions, lost workers: what a record, a search and the PDF survive
 # make test-lab                 JupyterLab in a browser: all cells run, each control moved
 # make test-recipes             docs/extend.md followed to the letter, through notebooks, report and site
 # make lab                      JupyterLab, on a page that lists the notebooks
@@ -54,7 +55,7 @@ $(if $(filter-out $(shell seq -f '|%g|' 999),$(call given,WORKERS)),$(error \
   WORKERS="$(value WORKERS)": a whole number from 1 to 999))
 PDF := $(if $(filter full,$(PROFILE)),,build/$(PROFILE)/)report/report.pdf
 
-.PHONY: report test test-lab test-recipes lab html badges clean
+.PHONY: report test test-attacks test-lab test-recipes lab html badges clean
 .DELETE_ON_ERROR:
 
 # Recipes add to MADE. They begin with exec, where they would need a shell: one that is killed leaves its child alive.
@@ -107,6 +108,10 @@ test: $(TEST_SETUP)
 	$(SIDE_BY_SIDE) --dist=loadgroup
 	$(MAKE) report PROFILE=smoke
 	export CIFAR_PROFILE=smoke; $(SIDE_BY_SIDE) --dist=loadscope --nbval-lax --nbval-current-env notebooks
+
+# Processes that are killed again and again, and waited for: minutes, so not a part of `make test`.
+test-attacks: $(TEST_SETUP)
+	$(SIDE_BY_SIDE) --dist=loadgroup -m attack tests
 
 # JupyterLab in a headless Chromium: minutes, so not a part of `make test`.
 test-lab: $(TEST_SETUP)

@@ -107,7 +107,7 @@ def contents(folder):
 # Killed
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_killed_twenty_times_a_record_is_that_of_an_uninterrupted_run(results):
     """From outside: at any moment, and while a checkpoint or a record is being written."""
     random, kills, seed = np.random.default_rng(0), [], 0
@@ -190,7 +190,7 @@ def test_disk_full_at_the_cache_of_the_data_set(tmp_path):
     assert (tmp_path / formats.CACHE).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_disk_full_at_a_notebook(project, capsys, monkeypatch):  # noqa: F811
     monkeypatch.setenv("IPYTHONDIR", str(project))
     write(project, "01_long", "print(100_000 * 'long\\n')")
@@ -208,7 +208,7 @@ def test_disk_full_at_a_notebook(project, capsys, monkeypatch):  # noqa: F811
 # Two at once
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_two_commands_train_one_experiment(results):
     configs = [dataclasses.replace(TINY, epochs=3, seed=seed) for seed in range(3)]
     two = [start(command, results, configs, "train", "tiny", "--profile", "smoke") for _ in range(2)]
@@ -225,7 +225,7 @@ def execute(root, name):
     sys.exit(execution.execute(name, "smoke"))
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_two_commands_execute_one_notebook_one_after_the_other(project):  # noqa: F811
     log = project / "log"
     note = f"import time; open({str(log)!r}, 'a').write({{!r}}); time.sleep(0.5)"
@@ -240,7 +240,7 @@ def test_two_commands_execute_one_notebook_one_after_the_other(project):  # noqa
 # Ctrl-C
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_interrupted_command_is_one_line_and_goes_on(results, monkeypatch):
     config = dataclasses.replace(TINY, epochs=12)
     arguments = ("train", "tiny", "--profile", "smoke")
@@ -261,7 +261,7 @@ def test_interrupted_command_is_one_line_and_goes_on(results, monkeypatch):
     assert contents(results / name)[1:] == contents(results / "whole" / name)[1:]
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_interrupted_notebook_goes_on_when_the_cell_is_run_again(results):
     config = dataclasses.replace(TINY, epochs=12)
     manager, client = start_new_kernel(kernel_name="python3", cwd=paths.ROOT)
@@ -346,7 +346,7 @@ READ_ONLY = """if True:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_read_only_checkout_shows_its_records_and_says_that_it_cannot_be_written(checkout):
     command = [sys.executable, "-c", READ_ONLY]
     if os.geteuid() == 0:  # permissions do not hold for root, but for a root without this capability
@@ -384,7 +384,7 @@ GOES_ON = """if True:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_path_with_spaces_and_umlauts_from_ctrl_c_to_the_pdf(checkout):
     train = [sys.executable, "-m", "cifar_helpers", "train", "losses", "--profile", "smoke", "--workers", "2"]
     process = begin(checkout, *train, start_new_session=True)

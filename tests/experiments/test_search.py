@@ -171,7 +171,7 @@ def impatient(monkeypatch):
     torch.set_num_threads(before)
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_a_killed_process_blocks_nothing_and_a_living_one_keeps_its_trial(results):
     killed = start(results)
     until_training(killed)  # it holds the baseline
@@ -189,7 +189,7 @@ def test_a_killed_process_blocks_nothing_and_a_living_one_keeps_its_trial(result
     assert out.count("search, trial") == 3 and "3 trials; the best is trial" in out
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_a_search_killed_again_and_again_ends_as_one_that_was_not(results, impatient, monkeypatch):
     for ended in (0, 1, 1):  # trials that a process trains before it is killed in the next
         process = start(results)
@@ -205,7 +205,7 @@ def test_a_search_killed_again_and_again_ends_as_one_that_was_not(results, impat
     assert told(study).equals(told(search.run("smoke", trials=3, device="cpu")))
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_a_process_that_stood_still_loses_its_trial_and_both_go_on(results):
     """As a laptop's that was closed, or by Ctrl-Z."""
     still = start(results)
@@ -236,6 +236,7 @@ def test_a_process_that_stood_still_loses_its_trial_and_both_go_on(results):
     assert sorted(states()) == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
 
 
+@pytest.mark.attack
 def test_a_process_killed_before_its_first_heartbeat_blocks_nothing(results, impatient, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(optuna.Trial, "_suggest", lambda *a: sys.exit())  # in the middle of `ask`
@@ -273,7 +274,7 @@ def ask_and_tell(folder, count):
     return numbers
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_no_trial_is_given_to_two_processes(results):
     search.begin("smoke")
     context = multiprocessing.get_context("spawn")

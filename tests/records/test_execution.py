@@ -56,7 +56,7 @@ def test_processes(results, alone):
     assert len(list((results / "smoke/runs/tiny").iterdir())) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_dask_worker_killed_in_its_run_loses_only_that_run(results, alone):
     distributed = pytest.importorskip("distributed")
 
@@ -93,7 +93,7 @@ def until(condition, seconds=120):
         time.sleep(0.2)
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_dask_run_that_costs_every_worker_is_one_clear_error():
     distributed = pytest.importorskip("distributed")
     import dask
@@ -107,7 +107,7 @@ def test_dask_run_that_costs_every_worker_is_one_clear_error():
         executor.submit(os._exit, 9).result()
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_dask_scheduler_that_is_lost_is_one_clear_error():
     distributed = pytest.importorskip("distributed")
     cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
@@ -183,7 +183,7 @@ def sleep(folder):
         sys.exit(130)
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_the_process_that_started_them(tmp_path, end):
     process = multiprocessing.get_context("spawn").Process(target=sleep, args=(tmp_path,))

@@ -459,6 +459,7 @@ def start(folder, mode):
     )
 
 
+@pytest.mark.attack
 def test_killed_process_is_continued_and_two_share_one_record(results, tmp_path):
     died = start(tmp_path, "die")
     died.communicate(timeout=120)

@@ -133,7 +133,7 @@ def committed(tmp_path, monkeypatch):
 
 
 @needs_latex
-@pytest.mark.slow
+@pytest.mark.attack
 @pytest.mark.xdist_group("pdf")
 def test_published_pdf_has_no_gap_and_survives_what_killed_runs_leave(committed, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
@@ -171,7 +171,7 @@ def test_published_pdf_has_no_gap_and_survives_what_killed_runs_leave(committed,
 
 
 @needs_latex
-@pytest.mark.slow
+@pytest.mark.attack
 def test_a_run_that_is_killed_does_not_spoil_the_next(root):
     report.save_numbers({"bestTestAccuracy": 43.21}, "02_numbers", "quick")
     code = (

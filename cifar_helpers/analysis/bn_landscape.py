@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from cifar_helpers import models
-from cifar_helpers.analysis.statistics import CONFIDENCE, paired
+from cifar_helpers.analysis.statistics import CONFIDENCE, paired, verdict
 
 
 def band(runs: Sequence, smoothing: int = 1) -> pd.DataFrame:
@@ -100,10 +100,22 @@ def seed_ratios(cases: Mapping[str, pd.DataFrame], normed: str, plain: str) -> p
     return _table(rows)
 
 
+def judge(values: pd.DataFrame, option: str, baseline: str, claim: str) -> tuple[str, int, str]:
+    """An option against the baseline over seeds: the ratio as a cell of a table, the number of seeds, the verdict.
+
+    values: by seed, a column per network. Each seed has the ratio of its medians; the ratio is their geometric mean,
+    with Student's interval. claim: "higher" or "lower", see `statistics.verdict`.
+    """
+    medians = np.log(values.groupby("seed").median())
+    found = paired(medians[option], medians[baseline])
+    ends = f" [{np.exp(found['low']):.2f} to {np.exp(found['high']):.2f}]" if found["n"] > 1 else ""
+    return f"{np.exp(found['difference']):.2f} times{ends}", found["n"], verdict(found, claim)
+
+
 def _table(rows: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """What `ratios` and `seed_ratios` give: a row per case."""
-    columns = ["Without", "With batch norm", "Ratio", "95 % low", "95 % high"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("Median over the steps")
+    """What `ratios` and `seed_ratios` give: a row per case, with the two medians."""
+    columns = ["Plain", "Batch norm", "Ratio", "95 % low", "95 % high"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("Case")
 
 
 def at_equal_loss(

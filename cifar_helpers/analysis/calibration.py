@@ -84,3 +84,22 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         return torch.nn.functional.cross_entropy(scores / np.exp(logarithm), wanted).item()
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x))
+
+
+def of_half(logits: np.ndarray, labels: np.ndarray, readout: str) -> dict[str, float]:
+    """How well a network's probabilities are calibrated on the second half of the images, in percentage points.
+
+    The expected calibration error (ECE) of the softmax, of the softmax with a temperature, which is fitted on the first
+    half, and of the loss's own readout; and the mean confidence minus the accuracy, of the own readout and the softmax.
+    """
+    half = len(labels) // 2
+    t = temperature(logits[:half], labels[:half])
+    logits, labels = logits[half:], labels[half:]
+    right = (logits.argmax(1) == labels).mean()
+    return {
+        "ECE, softmax": calibration_error(logits, labels),
+        "ECE, temperature": calibration_error(logits / t, labels),
+        "ECE, own readout": calibration_error(logits, labels, readout=readout),
+        "confidence minus accuracy": 100 * (probabilities(logits, readout).max(1).mean() - right),
+        "confidence minus accuracy, softmax": 100 * (probabilities(logits).max(1).mean() - right),
+    }

@@ -46,12 +46,14 @@ def surface(
     points: int = 13,
     extent: float = 1.0,
     seed: int = 0,
+    batch_statistics: bool = False,
 ) -> Surface:
     """Loss of the model on images (N, 3, 32, 32), normalised, and labels (N,), over a square around its weights.
 
     points: along each side, an odd number, so that the weights themselves are one of them. extent: half a side; 1
-    changes each filter by as much as its own norm. Batch norm is in evaluation mode with the running statistics of
-    the trained network, which do not move with the weights, as in the paper's code (dir_type weights, ignore biasbn).
+    changes each filter by as much as its own norm. Batch norm normalises with the running statistics of the trained
+    network, which do not move with the weights, as in the paper's code (dir_type weights, ignore biasbn); with
+    batch_statistics it takes those of the images at each point, as in training. Dropout and noise are off in both.
     """
     if points < 3 or points % 2 == 0:
         raise ValueError(
@@ -62,8 +64,12 @@ def surface(
     coordinates = np.linspace(-extent, extent, points)
     found = np.empty((points, points))
     with eval_mode(model), torch.no_grad():
+        for layer in model.modules():
+            if batch_statistics and isinstance(layer, nn.BatchNorm2d):
+                layer.train()
         for j, b in enumerate(coordinates):
             for i, a in enumerate(coordinates):
                 moved = {name: weight + a * along[name] + b * across[name] for name, weight in weights.items()}
+                moved |= {name: buffer.clone() for name, buffer in model.named_buffers()}  # a forward pass changes them
                 found[j, i] = losses.LOSSES[loss](functional_call(model, moved, (images,)), labels, 0.0)
     return Surface(coordinates, np.where(np.isfinite(found), found, np.inf))

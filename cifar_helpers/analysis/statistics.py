@@ -8,7 +8,7 @@ an experiment (`family`), the variance is pooled over them. Both assume normally
 over seeds, not over images.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -145,6 +145,18 @@ def family(results: pd.DataFrame, baseline: str, confidence: float = CONFIDENCE)
     sign = np.where(difference > 0, "higher", "lower")
     rows["outcome"] = np.where(~changes.any(), "identical", np.where(shown, sign, "undecided"))
     return rows.rename_axis(None)
+
+
+def mean_difference(against: pd.DataFrame, options: Sequence[str]) -> dict:
+    """The mean of several differences from one baseline: difference, low, high, n, from the rows of `family`.
+
+    A difference has the variance of two runs, 2 v. The mean of k of them has v / k from the options and v from the
+    baseline, which all of them share: (1 + 1 / k) / 2 of the variance of one.
+    """
+    rows = against.loc[list(options), ["difference", "low", "high", "n"]]
+    mean, narrower = rows.mean(), np.sqrt((1 + 1 / len(rows)) / 2)
+    low, high = (mean["difference"] + narrower * (mean[end] - mean["difference"]) for end in ("low", "high"))
+    return {"difference": mean["difference"], "low": low, "high": high, "n": int(mean["n"])}
 
 
 def detectable(results: pd.DataFrame, power: float = 0.8, confidence: float = CONFIDENCE) -> float:

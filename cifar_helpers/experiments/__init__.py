@@ -33,6 +33,7 @@ from cifar_helpers.experiments.architectures import (
     TABLE_1,
     first_steps,
     head_rate,
+    head_rate_pairs,
     head_rates,
     table_1,
     table_1_head_rate,
@@ -50,6 +51,8 @@ from cifar_helpers.experiments.losses import (
     overfitting,
     overfitting_strengths,
     regularisations,
+    strength,
+    strengths_tried,
     ten_epoch_loss_rates,
     ten_epoch_losses,
 )

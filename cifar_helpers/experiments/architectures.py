@@ -120,6 +120,15 @@ def head_rates(profile: str) -> list[Config]:
     return list(dict.fromkeys(configs))
 
 
+def head_rate_pairs(profile: str) -> list[Config]:
+    """Of `head_rates`, the two runs of each network that differ in the classifier's rate alone: 0.1 and by features."""
+    recipe: dict[str, Config] = {}
+    for config in head_rates(profile):
+        recipe.setdefault(config.model, config)  # the first of each network
+    rates = {name: (RECIPE["head_rate"], head_rate(name, first.width)) for name, first in recipe.items()}
+    return [replace(first, head_rate=rate) for name, first in recipe.items() for rate in rates[name]]
+
+
 @experiment(keep=["tta", "logits"])
 def table_1_head_rate(profile: str) -> list[Config]:
     """Table 1's networks once more, with the classifier's rate by its features; they become Table 1 when all are there.

@@ -79,6 +79,16 @@ STRENGTHS: dict[str, list[dict[str, Any]]] = {  # of each regularisation, tried 
 }
 
 
+def strength(change: dict[str, Any]) -> str:
+    """The strength of one of STRENGTHS, as text: "0.01"; "" where it is a change of the network only."""
+    return ", ".join(f"{value:g}" for field, value in change.items() if field not in ("hidden", "flip"))
+
+
+def strengths_tried() -> str:
+    """All of STRENGTHS, as text: "L2 0.0005, 0.002; Cutout 8, 16"."""
+    return "; ".join(f"{name} {', '.join(map(strength, changes))}" for name, changes in STRENGTHS.items())
+
+
 def overfitted(profile: str, epochs: int = 0) -> Config:
     """A network that learns its training images by heart: 5,000 images without augmentation or regularisation."""
     full = profile == "full"

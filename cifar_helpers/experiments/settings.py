@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from cifar_helpers import models
 from cifar_helpers.core.text import markdown
+from cifar_helpers.models.activations import MAKERS
 from cifar_helpers.records import Run
 from cifar_helpers.train import Config
 from cifar_helpers.train.schedules import label as schedule_label
@@ -107,4 +108,7 @@ def _listed(values: Sequence) -> str:
 
 
 def _text(value) -> object:
+    """A field's value as its words need it: an activation by torch's name, hidden layers with commas."""
+    if maker := MAKERS.get(value):
+        return getattr(maker, "func", maker).__name__
     return ", ".join(map(str, value)) if isinstance(value, tuple) else value

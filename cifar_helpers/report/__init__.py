@@ -11,4 +11,4 @@ from .figures import save_figure
 from .numbers import save_numbers
 from .pdf import build_pdf
 from .show import show
-from .tables import comparison, save_table
+from .tables import comparison, network_column, save_table

@@ -1,4 +1,4 @@
-"""Block diagrams of networks, short enough to be written in a notebook cell."""
+"""Boxes and arrows as a figure."""
 
 import matplotlib.pyplot as plt
 

@@ -137,7 +137,7 @@ def seed_bands(
             _log_where_outliers(axis, pd.concat([h[quantity] for seeds in histories.values() for h in seeds]))
     for axis in axes.flat[len(quantities) :]:
         axis.remove()
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
@@ -165,6 +165,34 @@ def forest(
     axis.set(xlabel=xlabel)
     axis.set_ylim(len(differences) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)
+    return figure
+
+
+def interaction(
+    panels: dict[str, dict[str, pd.DataFrame]], part: str, ylabel: str, level: float | None = None
+) -> Figure:
+    """What a part is worth beside others: in each panel a line per option, without the part and with it.
+
+    panels: title -> option -> values, a row per seed and two columns, without the part and with it. A large marker is
+    the mean. The small ones beside it are the seeds, side by side, so that none covers another. A
+    dotted line marks a `level`, such as that of guessing.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(7, 3.2), sharey=True, layout="constrained", squeeze=False)
+    for axis, (name, options) in zip(axes[0], panels.items()):
+        place = 0.1
+        for (option, values), marker, line in zip(options.items(), MARKERS, LINES):
+            colour = style(option)["color"]
+            axis.plot([0, 1], values.mean(), marker=marker, linestyle=line, color=colour, label=option)
+            for of_seed in values.to_numpy():
+                axis.plot([-place, 1 + place], of_seed, marker, color=colour, alpha=0.6, markersize=4)
+                place += 0.05
+            place += 0.05
+        if level is not None:
+            axis.axhline(level, color="grey", linestyle=":")
+        axis.set(title=name, xlim=(-place - 0.05, place + 1.05), xticks=[0, 1], xticklabels=["without", "with"])
+    axes[0, 0].set(ylabel=ylabel, ylim=(0, None))
+    figure.supxlabel(part, fontsize="medium")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 

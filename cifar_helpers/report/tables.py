@@ -1,21 +1,23 @@
 """Tables on disk, as LaTeX's booktabs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from pandas.io.formats.style import Styler
 
-from cifar_helpers.report import generated
+from cifar_helpers import models
+from cifar_helpers.report import generated, plots
 from cifar_helpers.report.latex import escape, minus
+from cifar_helpers.train import Config
+from cifar_helpers.train.cost import PFLOP
 
 COMPARISON = {
     "rate": "Rate",
     "strength": "Strength",
     "train": "Train %",
     "mean": "Test %",
-    "gap": "Gap",
     "sd": "s.d.",
     "n": "Seeds",
     "diverged": "Diverged",
@@ -23,6 +25,7 @@ COMPARISON = {
     "low": "95 % low",
     "high": "95 % high",
     "p_holm": "p (Holm)",
+    "gap": "Gap",
 }
 FORMAT: dict[str, Any] = {"precision": 2, "na_rep": "–"}  # Styler.format's
 
@@ -51,6 +54,27 @@ def comparison(table: pd.DataFrame, what: str) -> pd.DataFrame:
     if "diverged" in shown and not table["diverged"].any():
         shown.remove("diverged")
     return table[shown].rename(columns=COMPARISON).rename_axis(what).reset_index()
+
+
+def network_column(config: Config, record: Mapping[str, Any], seeds: int = 1) -> dict[str, str | int]:
+    """A network as a column of a table: title of the row -> cell. `record` may be a mean over the records of seeds.
+
+    It has parameters, multiply_adds (of all forward passes), train_accuracy, test_accuracy, and test_tta_accuracy,
+    without which that cell is empty.
+    """
+    augmented = record.get("test_tta_accuracy")
+    return {
+        "Network": models.TITLES[config.model],
+        "Parameters": f"{record['parameters']:,.0f}",
+        "Activation": plots.title(config.activation),
+        "Optimizer": plots.title(config.optimizer),
+        "Epochs": config.epochs,
+        "Seeds": seeds,
+        "Training (PFLOP)": f"{PFLOP * record['multiply_adds']:.2f}",
+        "Train accuracy (%)": f"{record['train_accuracy']:.2f}",
+        "Test accuracy (%)": f"{record['test_accuracy']:.2f}",
+        "with test-time augmentation (%)": "" if augmented is None else f"{augmented:.2f}",
+    }
 
 
 def tabular(frame: pd.DataFrame, column_format: str | None = None, long_caption: str = "", **options) -> str:

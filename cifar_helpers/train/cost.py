@@ -38,6 +38,11 @@ def multiply_adds(model: nn.Module, side: int = 32) -> int:
     return int(torchinfo.summary(model, input_data=images, device=device, verbose=0).total_mult_adds)
 
 
+def forward_passes(model: nn.Module, epochs: int) -> int:
+    """Multiply-adds of so many epochs of all 50,000 training images through the network, at 32x32 pixels."""
+    return epochs * 50_000 * multiply_adds(model)
+
+
 def multiply_adds_of_training(model: nn.Module, config, epochs: int, images: int) -> int:
     """Of the forward passes of all training images: so many epochs of so many images each, the first ones small."""
     small = min(epochs, config.small_epochs)

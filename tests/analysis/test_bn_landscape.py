@@ -307,6 +307,16 @@ def test_ratios_over_seeds():
     assert found.loc["one"].isna().tolist()[3:] == [True, True]
 
 
+def test_a_claim_about_a_ratio_is_judged_over_the_seeds():
+    index = pd.MultiIndex.from_product([range(3), range(5)], names=["seed", "step"])
+    plain = pd.Series(np.arange(15.0) + 1, index)
+    table = pd.DataFrame({"plain": plain, "half": plain * np.repeat([0.5, 0.5, 0.4], 5)})
+    text, seeds, verdict = bn_landscape.judge(table, "half", "plain", "lower")
+    assert text.startswith("0.46 times [0.3") and (seeds, verdict) == (3, "holds")
+    assert bn_landscape.judge(table, "half", "plain", "higher")[2] == "contradicted"
+    assert bn_landscape.judge(table.loc[[0]], "half", "plain", "lower") == ("0.50 times", 1, "undecided")
+
+
 def test_experiments_ask_for_what_the_notebook_reads():
     band = experiments.bn_band("smoke", rates=(0.1, 0.3, 0.2))
     assert [c.learning_rate for c in band] == [0.1, 0.2, 0.3] * 2

@@ -160,3 +160,11 @@ def test_temperature_of_what_cannot_be_mended():
     assert calibration.temperature(logits, 1 - labels) > 50  # always wrong: the less sure the better
     logits[3] = np.inf
     assert np.isnan(calibration.temperature(logits, labels))
+
+
+def test_one_half_is_measured_and_the_other_fits_the_temperature():
+    (first, of_first), (second, of_second) = sure(0.9, 0.6, count=500), sure(0.9, 0.8, count=500)
+    found = calibration.of_half(np.concatenate([first, second]), np.concatenate([of_first, of_second]), "softmax")
+    assert found["ECE, softmax"] == found["ECE, own readout"] == pytest.approx(10)  # 90 % sure, 80 % right
+    assert found["ECE, temperature"] == pytest.approx(20, abs=0.1)  # a temperature for 60 % right
+    assert found["confidence minus accuracy"] == found["confidence minus accuracy, softmax"] == pytest.approx(10)

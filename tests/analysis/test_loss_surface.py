@@ -66,6 +66,22 @@ def test_surface_leaves_the_model_alone_and_repeats():
     assert first.losses[1, 1] == pytest.approx(centre.item())
 
 
+def test_the_statistics_of_the_images_instead_of_the_running_ones():
+    torch.manual_seed(0)
+    model, images, labels = models.build("vgg_a_bn", width=0.125).eval(), torch.randn(4, 3, 32, 32), torch.arange(4)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    found = loss_surface.surface(model, images, labels, points=3, batch_statistics=True)
+    assert not any(layer.training for layer in model.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    first = loss_surface.direction(list(model.parameters()), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert found.losses[1, 1] == pytest.approx(nn.functional.cross_entropy(model.train()(images), labels).item())
+        for weight, step in zip(model.parameters(), first):
+            weight += step
+        assert found.losses[1, 2] == pytest.approx(nn.functional.cross_entropy(model(images), labels).item())
+    assert not np.allclose(found.losses, loss_surface.surface(model.eval(), images, labels, points=3).losses)
+
+
 def test_what_leaves_the_numbers_is_infinite():
     model = models.build("vgg_a", width=0.125)
     with torch.no_grad():

@@ -181,6 +181,24 @@ def test_family_of_two_is_the_paired_comparison():
     assert pooled["p"] == pooled["p_holm"] == pytest.approx(0.00283289)  # R: t.test(extra ~ group, paired = TRUE)
 
 
+def test_the_mean_of_differences_from_one_baseline_is_a_contrast():
+    """Its variance is v / n times the sum of the squared weights, here 1/3 three times and -1 (Scheffe 1959)."""
+    runs = frame(base=[50.0, 52.0, 51.0], a=[51.2, 53.1, 52.5], b=[50.1, 52.4, 50.7], c=[49.0, 52.0, 51.0])
+    found = statistics.mean_difference(statistics.family(runs, "base"), ["a", "b", "c"])
+    values = runs.pivot(index="seed", columns="option", values="value")
+    residuals = values.sub(values.mean(axis=1), axis=0) - values.mean() + values.mean(axis=None)
+    error = math.sqrt((residuals**2).sum(axis=None) / 6 / 3 * (3 / 9 + 1))
+    assert found["difference"] == pytest.approx((values[["a", "b", "c"]].mean(axis=1) - values["base"]).mean())
+    assert [found["high"] - found["difference"], found["difference"] - found["low"]] == pytest.approx(
+        2 * [2.446912 * error], abs=1e-6
+    )
+    assert found["n"] == 3
+    one = statistics.family(frame(**SLEEP), "second")
+    assert statistics.mean_difference(one, ["first"]) == pytest.approx(
+        one.loc["first", ["difference", "low", "high", "n"]].to_dict()
+    )
+
+
 def test_family_without_an_interval_or_a_run():
     one = statistics.family(frame(a=[1.0], b=[2.0], c=[1.0]), "a")
     assert one[["low", "high", "p", "p_holm"]].isna().all(axis=None)

@@ -182,6 +182,13 @@ def test_each_regularisation_has_the_strength_that_validates_best(monkeypatch):
     assert experiments.best_strengths("smoke")["Cutout"] == {"cutout": 8}  # without records, the first
 
 
+def test_a_strength_is_the_number_of_its_change():
+    assert experiments.strength({}) == experiments.strength({"hidden": (256,)}) == ""
+    assert experiments.strength({"hidden": (256,), "dropout": 0.5}) == "0.5"
+    text = experiments.strengths_tried()
+    assert "; dropout 0.3, 0.5; " in text and text.endswith("; crop and flip 4")
+
+
 def test_the_committed_records_have_all_that_their_experiments_keep():
     """Else `train` would go on with trainings that are there; the record may lie under another experiment."""
     for name in experiments.EXPERIMENTS:

@@ -21,6 +21,15 @@ def test_rate_falls_with_the_features_before_the_classifier():
         assert experiments.head_rate(name) == pytest.approx(experiments.PER_FEATURE / features, rel=0.01)
 
 
+def test_two_runs_of_each_network_differ_in_the_rate_of_the_classifier_alone():
+    configs = experiments.head_rate_pairs("full")
+    assert [config.model for config in configs[::2]] == [config.model for config in configs[1::2]]
+    assert {config.model for config in configs} == set(experiments.TABLE_1)
+    assert set(configs) <= set(experiments.head_rates("full"))
+    for one, other in zip(configs[::2], configs[1::2]):
+        assert one.head_rate == 0.1 != other.head_rate and dataclasses.replace(other, head_rate=0.1) == one
+
+
 @pytest.mark.parametrize("name", experiments.TABLE_1[:5])  # what a reader adds has no record at first
 def test_full_width_records_start_without_a_jump(name):
     wanted = [

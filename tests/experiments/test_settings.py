@@ -25,6 +25,10 @@ def test_what_is_not_the_default_is_named():
     assert text.endswith("1 seed; evaluated on validation images.")
 
 
+def test_an_activation_has_the_name_that_torch_gives_it():
+    assert "; GELU; " in experiments.settings([Config("fast_cnn", activation="gelu")])
+
+
 def test_validation_images_are_not_trained_on_and_rates_are_in_order():
     text = experiments.settings([Config("dla", learning_rate=rate, evaluate="validation") for rate in (0.1, 0.03)])
     assert "trained on the training images without those for validation" in text and "rates 0.03 or 0.1," in text

@@ -56,6 +56,23 @@ def test_band_reaches_from_the_lowest_to_the_highest_seed_and_runs_may_end_early
     plt.close(figure)
 
 
+def test_interaction_shows_each_mean_and_each_seed_at_a_place_of_its_own():
+    values = pd.DataFrame({"without": [1.0, 1.0, 4.0], "with": [5.0, 7.0, 9.0]})
+    panels = {"18 layers": {"with shortcuts": values, "without shortcuts": values}, "34 layers": {"other": values}}
+    figure = plots.interaction(panels, "batch norm", "accuracy", level=3)
+    axis = figure.axes[0]
+    means = [line for line in axis.lines if line.get_label() in panels["18 layers"]]
+    assert [line.get_ydata().tolist() for line in means] == [[2.0, 7.0]] * 2
+    *seeds, level = [line for line in axis.lines if line not in means]
+    assert level.get_ydata() == [3, 3]
+    assert sorted(line.get_ydata()[0] for line in seeds) == [1.0, 1.0, 1.0, 1.0, 4.0, 4.0]
+    assert (
+        len({round(line.get_xdata()[0], 6) for line in seeds}) == 6 and max(line.get_xdata()[0] for line in seeds) < 0
+    )
+    assert [axis.get_title() for axis in figure.axes] == list(panels)
+    plt.close(figure)
+
+
 def test_training_and_test_images_side_by_side_have_one_scale():
     both = {"relu": [history(2, 1).assign(train_accuracy=[10.0, 90.0])]}
     figure = plots.seed_bands(both, ("train_accuracy", "test_accuracy"))

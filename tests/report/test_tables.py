@@ -6,6 +6,7 @@ import pytest
 
 from cifar_helpers import report
 from cifar_helpers.report.tables import tabular
+from cifar_helpers.train import Config
 
 
 def test_table_is_escaped_and_rounded(root):
@@ -43,6 +44,14 @@ def test_comparison_has_the_columns_it_knows_under_their_titles(root):
     table = pd.DataFrame({"mean": [50.0], "spam": [1], "low": [-1.0]}, index=["ReLU"])
     report.save_table(report.comparison(table, "Activation"), "03_t", "full")
     assert r"Activation & Test \% & 95 \% low \\" in (root / "report/generated/03_t.tex").read_text()
+
+
+def test_a_network_as_a_column():
+    record = {"parameters": 1e6, "multiply_adds": 1e15 / 6, "train_accuracy": 90.0, "test_accuracy": 80.125}
+    column = report.network_column(Config("dla", activation="leaky_relu", optimizer="adam", epochs=2), record, seeds=3)
+    assert [*column.values()] == ["DLA", "1,000,000", "LeakyReLU", "Adam", 2, 3, "1.00", "90.00", "80.12", ""]
+    with_it = report.network_column(Config("dla"), pd.Series(record | {"test_tta_accuracy": 81.0}))
+    assert with_it["with test-time augmentation (%)"] == "81.00" and with_it["Seeds"] == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cifar_helpers import models
-from cifar_helpers.train import OPTIMIZERS, Config, loop, outputs, train
+from cifar_helpers.train import OPTIMIZERS, Config, cost, loop, outputs, train
 
 TINY = Config(
     "resnet18", width=0.125, data="synthetic", images=200, test_images=100, epochs=3, batch_size=50, learning_rate=0.05
@@ -165,6 +165,11 @@ def test_multiply_adds_are_those_of_each_epochs_images(cifar, changes, passes):
         network(torch.zeros(1, 3, side, side))
         expected += sum(counted) * 180 * epochs  # three whole batches of 60
     assert result.multiply_adds == expected
+
+
+def test_forward_passes_are_those_of_all_training_images():
+    network = models.build("resnet18", width=0.125)
+    assert cost.forward_passes(network, 3) == 150_000 * cost.multiply_adds(network)
 
 
 def test_an_unknown_output_lists_the_names(cifar):

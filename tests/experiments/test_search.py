@@ -590,7 +590,7 @@ def test_the_best_trial_is_tested_beside_the_baseline_with_the_same_seeds(result
         experiments.search_best("smoke")
     base = experiments.ablation("smoke")
     monkeypatch.setattr(search, "study", lambda profile: profile)
-    for won, options in ((replace(base, crop=2), 2), (base, 1)):
+    for won, options in ((replace(base, crop=2, hidden=(8,)), 3), (replace(base, crop=2), 2), (base, 1)):
         monkeypatch.setattr(search, "best", lambda study, base, won=won: won)
         configs = experiments.search_best("smoke", seeds=3)
         assert [config.seed for config in configs] == options * [0, 1, 2]

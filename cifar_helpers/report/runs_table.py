@@ -1,10 +1,12 @@
 """All runs: a row for each in runs/index.csv, a row per experiment in the report's appendix."""
 
+import inspect
+import re
 import sys
 
 import pandas as pd
 
-from cifar_helpers import records
+from cifar_helpers import experiments, records
 from cifar_helpers.core import files, paths
 from cifar_helpers.records import Run
 from cifar_helpers.report.latex import escape
@@ -67,8 +69,15 @@ def hours(runs: pd.DataFrame) -> pd.Series:
     return runs["cpu_seconds"].astype(float).div(runs["threads"].astype(float)).fillna(runs["seconds"]) / 3600
 
 
+def notebooks_of(experiment: str) -> str:
+    """The notebooks that an experiment is for, as the first line of its file says: "07, 08"; "" where none is named."""
+    made_by = experiments.EXPERIMENTS.get(experiment) or getattr(experiments, experiment, None)
+    first = (getattr(inspect.getmodule(made_by), "__doc__", None) or "").partition(":")[0]
+    return ", ".join(re.findall(r"\b\d\d\b", first))
+
+
 def experiments_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row per experiment of a runs_index: how many runs and seeds, their epochs, hours in all, devices as letters.
+    """A row per experiment of a runs_index: its notebooks, runs, seeds, epochs, hours in all, and devices as letters.
 
     attrs["devices"] says which device each letter is.
     """
@@ -76,6 +85,7 @@ def experiments_table(runs: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             "Experiment": name,
+            "Notebook": notebooks_of(name),
             "Runs": len(group),
             "Seeds": group["seed"].nunique(),
             "Epochs": " to ".join(map(str, sorted({group["epochs"].min(), group["epochs"].max()}))),
@@ -84,7 +94,7 @@ def experiments_table(runs: pd.DataFrame) -> pd.DataFrame:
         }
         for name, group in runs.groupby("experiment")
     ]
-    table = pd.DataFrame(rows, columns=["Experiment", "Runs", "Seeds", "Epochs", "Hours", "Devices"])
+    table = pd.DataFrame(rows, columns=["Experiment", "Notebook", "Runs", "Seeds", "Epochs", "Hours", "Devices"])
     table.attrs["devices"] = {letter: device for device, letter in letters.items()}
     return table
 
@@ -96,4 +106,4 @@ def experiments_tex(profile: str) -> str:
     devices = "; ".join(f"{letter}: {device}" for letter, device in table.attrs["devices"].items())
     text = f"{len(runs)} runs, {hours(runs).sum():.0f} hours in all. Devices: {devices or 'none'}."
     # a longtable fills the page that it begins on
-    return f"{escape(text)}\n\n{tabular(table, column_format='lrrrrl', long_caption='The experiments.')}"
+    return f"{escape(text)}\n\n{tabular(table, column_format='llrrrrl', long_caption='The experiments.')}"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cifar_helpers import models, records, train
+from cifar_helpers import experiments, models, records, train
 from cifar_helpers.core import paths
 from cifar_helpers.report import runs_table
 
@@ -61,10 +61,17 @@ def test_appendix_has_a_row_for_every_experiment(root, record):
             record("full", "batch_sizes", config, seconds=5400)
     runs = runs_table.runs_index("full").assign(epochs=[1, 2], device=["b", "a"])
     table = runs_table.experiments_table(runs)
-    assert table.values.tolist() == [["batch_sizes", 2, 2, "1 to 2", 3.0, "A, B"]]
+    assert table.values.tolist() == [["batch_sizes", "", 2, 2, "1 to 2", 3.0, "A, B"]]
     assert table.attrs["devices"] == {"A": "a", "B": "b"}
     text = runs_table.experiments_tex("full")
-    assert text.startswith("2 runs, 3 hours in all. Devices: A: ") and r"batch\_sizes & 2 & 2 & 1 & 3.00 & A \\" in text
+    assert text.startswith("2 runs, 3 hours in all. Devices: A: ")
+    assert r"batch\_sizes &  & 2 & 2 & 1 & 3.00 & A \\" in text
+
+
+def test_the_notebooks_of_an_experiment_are_those_that_its_file_names():
+    found = [runs_table.notebooks_of(name) for name in ("losses", "grad_cam_networks", "search", "batch_sizes")]
+    assert found == ["04", "07, 08", "06", ""]
+    assert all(runs_table.notebooks_of(name) for name in experiments.EXPERIMENTS)
 
 
 def test_hours_are_those_of_the_processor_where_they_are_known():
@@ -85,7 +92,7 @@ def test_text_of_a_record_is_no_latex_and_a_damaged_record_stops_nothing(root, r
     records.update_checksum(file)
     (damaged.folder / "run.json").write_text("{")
     text = runs_table.experiments_tex("full")
-    assert r"A: GPU\_1 \textbackslash{}input\{/etc/passwd\} $\beta$." in text and r"my\_runs & 1" in text
+    assert r"A: GPU\_1 \textbackslash{}input\{/etc/passwd\} $\beta$." in text and r"my\_runs &  & 1" in text
     assert text.startswith("1 runs") and str(damaged.folder) in capsys.readouterr().err
 
 

@@ -114,7 +114,7 @@ def ideas(base: Config) -> dict[str, dict]:
 def search_best(profile: str, seeds: int = 0) -> list[Config]:
     """The best trial of the search, and the ablations' baseline, on the test set: the best of many is partly luck.
 
-    And the baseline with the best trial's crop alone, which seems to bring most of the gain.
+    And the baseline with the best trial's crop alone, for the part of the gain that the crop brings.
     """
     base = ablation(profile)
     best = search.best(search.study(profile), base)

@@ -1,4 +1,4 @@
-"""Notebook 06: a search over what the ablations left open, with Optuna, within a budget, continued, by several workers.
+"""Notebook 06: a search with Optuna over what the ablations left open. Several workers share its budget of trials.
 
 The study is an SQLite database beside the records, runs/search/study-PROFILE.db, which several processes of one machine
 may write. Trials that were trained to the end have records; pruned ones live in the study only.
